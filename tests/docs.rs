@@ -8,10 +8,13 @@
     reason = "a test may insist"
 )]
 
+mod judge;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use judge::Judge;
 use llm_bridge::config::Config;
 use llm_bridge::formats::KINDS;
 
@@ -310,9 +313,12 @@ fn completed(example: &str) -> String {
 
 #[test]
 fn yaml_examples_are_sound() {
+    let judge = Judge::new();
     for file in pages() {
         for example in fenced(&read(&file), "yaml") {
-            assert_eq!(faults(&completed(&example)), [] as [&str; 0], "{file}: {example}");
+            let whole = completed(&example);
+            assert_eq!(faults(&whole), [] as [&str; 0], "{file}: {example}");
+            assert_eq!(judge.faults_of_text(&whole), None, "{file}: {example}");
         }
     }
 }

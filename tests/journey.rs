@@ -160,6 +160,7 @@ fn a_failure_before_the_first_content_is_a_plain_error() {
         (vec![], 502, "stream_truncated"),
         (vec![Ok(ROLE), Err(CallError::Broken)], 502, "upstream_unreachable"),
         (vec![Ok(ROLE), Err(CallError::TimedOut)], 504, "upstream_timeout"),
+        (vec![Ok(ROLE), Err(CallError::TooLarge)], 502, "answer_too_large"),
     ] {
         let got = post(&World::saying(Script::stream(pieces)), STREAM);
         assert_eq!(got.status, status);
@@ -172,6 +173,7 @@ fn a_failure_after_the_first_content_is_an_error_event() {
     for (last, outcome, code) in [
         (None, "truncated", "stream_truncated"),
         (Some(Err(CallError::Broken)), "truncated", "stream_truncated"),
+        (Some(Err(CallError::TooLarge)), "truncated", "answer_too_large"),
         (Some(Err(CallError::TimedOut)), "timed_out", "upstream_timeout"),
     ] {
         let pieces = [Ok(ROLE), Ok(TEXT)].into_iter().chain(last).collect();

@@ -58,6 +58,8 @@ export async function startProvider() {
     const tag = TAG.exec(`${req.url} ${body.toString("latin1")}`)?.[1];
     const play = plays.get(tag);
     if (!play) {
+      // Asked for its models, it says that it has no such list.
+      if (req.method === "GET" && /\/models(\?|$)/.test(req.url)) return res.writeHead(404).end();
       strays.push(`${req.method} ${req.url}`);
       return res.writeHead(599).end();
     }

@@ -1,8 +1,11 @@
 // What a running gateway exports to OpenTelemetry, in both encodings, for the judges in test_telemetry.py: starts
-// a gateway for each encoding, makes requests, and prints the bodies that a back end got, as one line of JSON.
+// a gateway for each encoding, makes requests, and prints the bodies that a back end got, and which drops the
+// gateway logged, as one line of JSON. Standard input has the back end's responses, as base64 by encoding and signal.
+
+import { readFileSync } from "node:fs";
 
 import { until } from "../workerd/client.mjs";
-import { startSink } from "../workerd/otlp-sink.mjs";
+import { respond, startSink } from "../workerd/otlp-sink.mjs";
 import { event, json, startScripted, stream } from "../workerd/scripted.mjs";
 
 const choice = { index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" };
@@ -16,11 +19,15 @@ function provider(record, res) {
   return (record.body.stream ? streamed : json(200, whole))(record, res);
 }
 
+const SIGNALS = ["traces", "logs", "metrics"];
+const responses = JSON.parse(readFileSync(0));
+
 async function capture(format) {
   const sink = await startSink();
+  sink.choose = ({ path, headers }) => respond(200, { "content-type": headers["content-type"] }, Buffer.from(responses[format][path.split("/").at(-1)], "base64"));
   const top = `
 telemetry:
-  otlp: { endpoint: "${sink.url}", logs: true, format: ${format} }
+  otlp: { endpoint: "${sink.url}", logs: true, metrics: true, format: ${format} }
 routes:
   two: { targets: [hidden/broken, shown/sound] }
 `;
@@ -32,12 +39,15 @@ routes:
   await stage.chat("hidden/sound", { messages: 5 }, { "x-request-id": "captured-refusal" });
   const bodies = (signal) => sink.requests.filter(({ path }) => path.endsWith(signal)).map(({ bytes }) => bytes);
   const knows = (signal) => ["captured-route", "captured-whole", "captured-refusal"].every((id) => bodies(signal).some((bytes) => bytes.includes(id)));
-  await until(() => knows("traces") && knows("logs"), "all spans and log records");
+  await until(() => knows("traces") && knows("logs") && bodies("metrics").length > 0, "all spans and log records, and metrics");
+  const drops = () => stage.gateway.logs().filter(({ event }) => event === "export_dropped");
+  await until(() => SIGNALS.every((signal) => drops().some((drop) => drop.signal === signal)), "what the back end rejected, in the log");
+  const logged = drops();
   await stage.stop();
   await sink.stop();
   const { headers } = sink.requests[0];
   const texts = (signal) => bodies(signal).map((bytes) => bytes.toString("base64"));
-  return { contentType: headers["content-type"], traces: texts("traces"), logs: texts("logs") };
+  return { contentType: headers["content-type"], drops: logged, ...Object.fromEntries(SIGNALS.map((signal) => [signal, texts(signal)])) };
 }
 
 console.log(JSON.stringify({ protobuf: await capture("protobuf"), json: await capture("json") }));

@@ -138,7 +138,8 @@ def test_models_are_listed_and_found(client):
 
 
 def test_raw_response_headers_are_there(client):
-    raw = client.chat.completions.with_raw_response.create(model="ok", messages=HELLO, extra_headers={"x-request-id": "py-1"})
+    headers = {"x-request-id": "py-1", "origin": "https://app.example"}
+    raw = client.chat.completions.with_raw_response.create(model="ok", messages=HELLO, extra_headers=headers)
     assert raw.headers["x-request-id"] == "py-1"
     assert raw.headers["content-type"].startswith("application/json")
     assert raw.headers["access-control-allow-origin"] == "*"

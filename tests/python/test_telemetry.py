@@ -12,16 +12,20 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as strict_parser
 
-from conftest import node
+from conftest import PROJECT, node
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/telemetry"
 IDS = {"traceId", "spanId", "parentSpanId"}
@@ -78,13 +82,27 @@ def test_spans_are_what_they_should_be():
     assert values["gen_ai.request.stream"].bool_value is True
 
 
+# Each response takes a batch but for so many items.
+PARTIAL = {
+    "traces": ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="late spans")),
+    "logs": ExportLogsServiceResponse(partial_success=ExportLogsPartialSuccess(rejected_log_records=2, error_message="late records")),
+    "metrics": ExportMetricsServiceResponse(partial_success=ExportMetricsPartialSuccess(rejected_data_points=300, error_message="late points")),
+}
+
+
 @pytest.fixture(scope="module")
 def captured():
-    """What a running gateway sent in each encoding: the content type, and the bodies for each signal."""
+    """What a running gateway sent in each encoding: the content type, the bodies for each signal, and the logged drops."""
+    encodings = {"protobuf": lambda message: message.SerializeToString(), "json": lambda message: json_format.MessageToJson(message).encode()}
+    responses = {
+        encoding: {signal: base64.b64encode(write(message)).decode() for signal, message in PARTIAL.items()}
+        for encoding, write in encodings.items()
+    }
     command = [node(), str(Path(__file__).with_name("otlp-capture.mjs"))]
-    sent = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=150, check=True).stdout)
+    done = subprocess.run(command, input=json.dumps(responses), stdout=subprocess.PIPE, text=True, timeout=150, check=True)
+    sent = json.loads(done.stdout)
     for part in sent.values():
-        for signal in ("traces", "logs"):
+        for signal in PARTIAL:
             part[signal] = [base64.b64decode(body) for body in part[signal]]
     return sent
 
@@ -124,6 +142,33 @@ def test_a_running_gateway_sends_spans_and_records_that_belong_together(captured
     (record,) = [record for record in records if record.trace_id == refused.trace_id]
     assert record.span_id == refused.span_id and record.severity_text == "warning" and record.event_name == "request_error"
     assert json.loads(record.body.string_value)["request_id"] == "captured-refusal"
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_a_running_gateway_counts_what_a_back_end_rejects(captured, encoding):
+    drops = {}
+    for drop in captured[encoding]["drops"]:
+        assert drop["reason"] == "rejected"
+        drops.setdefault(drop["signal"], drop)
+    assert drops["traces"]["error"] == "late spans" and drops["logs"]["error"] == "late records"
+    assert drops["metrics"]["drops"] == 300
+    for signal in PARTIAL:
+        assert len(set(captured[encoding][signal])) == len(captured[encoding][signal]), "nothing is sent again"
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_a_running_gateway_sends_metrics(captured, encoding):
+    for body in captured[encoding]["metrics"]:
+        request = _read(ExportMetricsServiceRequest, encoding, body)
+        (resource,) = request.resource_metrics
+        metrics = {metric.name: metric for metric in resource.scope_metrics[0].metrics}
+        requests = metrics["llm_bridge_requests"].sum
+        assert requests.is_monotonic and requests.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+        assert sum(point.as_int for point in requests.data_points) >= 1
+        for metric in metrics.values():
+            kind = metric.WhichOneof("data")
+            for point in getattr(metric, kind).data_points:
+                assert kind == "gauge" or 0 < point.start_time_unix_nano <= point.time_unix_nano
 
 
 def test_metrics_are_what_they_should_be():
@@ -186,14 +231,22 @@ def test_the_strict_parser_reads_what_the_gateway_serves(scene, client):
     assert any(family.name == "llm_bridge_requests" for family in parser.text_string_to_metric_families(text))
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool, of Debian's package prometheus, is not installed")
-def test_promtool_accepts_metrics_and_the_documented_configuration(tmp_path):
-    text = (FIXTURES / "metrics.txt").read_bytes()
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+# `make test-python` installs it where there is apt.
+OWN_PROMTOOL = PROJECT / ".tools/prometheus/promtool"
+PROMTOOL = str(OWN_PROMTOOL) if OWN_PROMTOOL.exists() else shutil.which("promtool")
+
+
+@pytest.mark.skipif(not PROMTOOL, reason="promtool, of Debian's package prometheus, is not installed: no metrics were judged by Prometheus' own code")
+def test_promtool_accepts_metrics_and_the_documented_configuration(tmp_path, scene):
+    for text in ((FIXTURES / "metrics.txt").read_bytes(), _scrape(scene, "text/plain")[1].encode()):
+        done = subprocess.run([PROMTOOL, "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    # It can tell what is wrong.
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=b"a_total 1\na_total 1\n", capture_output=True, timeout=60, check=False)
+    assert done.returncode != 0
     page = (FIXTURES.parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```yml\n(.*?)```", page, re.S)
     config = tmp_path / "prometheus.yml"
     config.write_text(example, encoding="utf-8")
-    done = subprocess.run(["promtool", "check", "config", "--syntax-only", config], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([PROMTOOL, "check", "config", "--syntax-only", config], capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use llm_bridge::alerts::Observation;
 use llm_bridge::gateway::platform::{
-    Broken, CallError, ObjectAddress, ObjectError, Priority, ProviderRequest, StreamHead,
+    Broken, CallError, ObjectAddress, ObjectError, Priority, ProviderRequest, ReadError, StreamHead,
 };
 use llm_bridge::gateway::{Platform, RequestState, RsaPublicKey};
 use llm_bridge::ids::AccountId;
@@ -26,6 +26,8 @@ use super::world::{Fate, World};
 
 /// After a deadline, the gateway reads on for this time. A scripted silence outlasts that as well.
 const READ_GRACE: u64 = 10;
+/// The time after which a request looks whether somebody watches, in milliseconds. A silence outlasts it.
+const LOOK: u64 = 10_000;
 
 impl Platform for World {
     type Body = Vec<u8>;
@@ -47,6 +49,10 @@ impl Platform for World {
         let rolled = self.rolled.get();
         self.rolled.set(rolled + 1);
         rolled.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).wrapping_add(7)
+    }
+
+    fn data_center(&self) -> Option<String> {
+        self.data_center.borrow().clone()
     }
 
     fn zone_offsets(&self, name: &str, _: u64, _: u64) -> Option<String> {
@@ -145,8 +151,13 @@ impl Platform for World {
         self.summaries.borrow_mut().push(summary);
     }
 
-    fn is_watched(&self) -> bool {
-        self.is_watched.get()
+    fn watched_board(&self) -> Option<u64> {
+        self.is_watched.get().then(|| self.board.get())
+    }
+
+    fn look_for_watchers(&self, now: u64) {
+        self.looks_for_watchers.borrow_mut().push(now);
+        self.is_watched.set(self.finds_watchers.get());
     }
 
     fn report_live(&self, event: LiveEvent) {
@@ -223,9 +234,9 @@ impl Platform for World {
         self.cancelled.set(true);
     }
 
-    async fn read_answer(&self, _: &ScriptedResponse) -> Result<(Vec<u8>, ()), Broken> {
+    async fn read_answer(&self, _: &ScriptedResponse) -> Result<(Vec<u8>, ()), ReadError> {
         // No length is known, so that no response is read in one step.
-        Err(Broken)
+        Err(ReadError::Broken)
     }
 
     fn open_answer(&self, answer: ScriptedResponse) -> ScriptedResponse {
@@ -236,17 +247,37 @@ impl Platform for World {
         None
     }
 
-    async fn next(&self, stream: &mut ScriptedResponse) -> Result<Option<Bytes>, Broken> {
+    async fn next(&self, stream: &mut ScriptedResponse) -> Result<Option<Bytes>, ReadError> {
         if stream.pieces.front() == Some(&Err(CallError::TimedOut)) {
-            if !stream.is_silent || self.newest_timer.get() == READ_GRACE {
-                stream.is_silent = true;
+            let timer = self.newest_timer.get();
+            if matches!(stream.silence, None | Some(LOOK)) || timer == READ_GRACE {
+                stream.silence = stream.silence.filter(|_| timer == READ_GRACE).or(Some(timer));
                 return pending().await;
             }
-            stream.is_silent = false;
+            stream.silence = None;
             stream.pieces.pop_front();
         }
-        let next = stream.pieces.pop_front().transpose().map_err(|_| Broken)?;
-        Ok(next.map(Bytes::from))
+        let next = stream.pieces.pop_front().transpose().map_err(|lost| match lost {
+            CallError::TooLarge => ReadError::TooLarge,
+            _ => ReadError::Broken,
+        })?;
+        let mut text = next.map(str::to_owned);
+        // A read that waits takes what comes next, too, as far as it is bytes.
+        while let (Some(text), Some(Ok(more))) = (&mut text, stream.pieces.front())
+            && text.len() < stream.least
+        {
+            text.push_str(more);
+            stream.pieces.pop_front();
+        }
+        Ok(text.as_deref().map(Bytes::from))
+    }
+
+    fn may_have_more(&self, _: &ScriptedResponse) -> bool {
+        false
+    }
+
+    fn gather(&self, stream: &mut ScriptedResponse, least: usize) {
+        stream.least = least;
     }
 
     fn abort(&self, _: &ScriptedResponse) {

@@ -30,14 +30,16 @@ impl Script {
 pub struct ScriptedResponse {
     script: Script,
     pub(super) pieces: VecDeque<Result<&'static str, CallError>>,
-    /// A scripted silence has begun.
-    pub(super) is_silent: bool,
+    /// The wait in which a scripted silence began, in milliseconds.
+    pub(super) silence: Option<u64>,
+    /// The bytes that a read waits for.
+    pub(super) least: usize,
 }
 
 impl From<Script> for ScriptedResponse {
     fn from(script: Script) -> Self {
         let pieces = script.pieces.iter().cloned().collect();
-        Self { script, pieces, is_silent: false }
+        Self { script, pieces, silence: None, least: 1 }
     }
 }
 

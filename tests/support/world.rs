@@ -43,7 +43,11 @@ pub struct World {
     pub summaries: Rc<RefCell<Vec<RequestSummary>>>,
     /// Whether somebody watches, and what was reported to them.
     pub is_watched: Rc<Cell<bool>>,
+    pub board: Rc<Cell<u64>>,
     pub live: Rc<RefCell<Vec<LiveEvent>>>,
+    /// When it was asked to look for watchers; whether it finds some.
+    pub looks_for_watchers: Rc<RefCell<Vec<u64>>>,
+    pub finds_watchers: Rc<Cell<bool>>,
     /// At which look of the request an admin has ended it; 0 = never.
     pub looks_to_end: Rc<Cell<u64>>,
     /// The spans that were exported.
@@ -68,6 +72,8 @@ pub struct World {
     pub directory: Rc<RefCell<KeyRegistry>>,
     /// What all isolates know of the health of targets.
     pub health: Rc<RefCell<SharedHealth>>,
+    /// Where this isolate runs.
+    pub data_center: Rc<RefCell<Option<String>>>,
     /// What the object of log files returns when it is read, and what it was asked.
     pub log_page: Rc<RefCell<LogPage>>,
     pub log_queries: Rc<RefCell<Vec<LogQuery>>>,
@@ -207,6 +213,22 @@ impl World {
             reasoning_store::StoreCommand::Recall(ids) => reasoning_store::StoreResponse::Found(
                 ids.into_iter().filter_map(|id| kept.get(&place(id)).cloned()).collect(),
             ),
+            reasoning_store::StoreCommand::KeepResponse { things, .. } => {
+                kept.extend(things.into_iter().map(|thing| (place(thing.id.clone()), thing)));
+                reasoning_store::StoreResponse::Kept
+            }
+            reasoning_store::StoreCommand::ReadResponse(id) => {
+                let slices =
+                    |(owner, slice): &(String, String)| owner == account && slice.starts_with(&format!("{id}/"));
+                let mut found: Vec<_> =
+                    kept.iter().filter(|(key, _)| slices(key)).map(|(_, thing)| thing.clone()).collect();
+                found.sort_by(|one, other| one.id.cmp(&other.id));
+                reasoning_store::StoreResponse::Found(found)
+            }
+            reasoning_store::StoreCommand::DropResponse(id) => {
+                kept.retain(|(owner, slice), _| owner != account || !slice.starts_with(&format!("{id}/")));
+                reasoning_store::StoreResponse::Kept
+            }
         }
     }
 

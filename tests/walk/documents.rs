@@ -34,6 +34,7 @@ pub struct HostDocument {
     #[serde(default)]
     pub cost: Option<String>,
     pub search: Option<u64>,
+    pub apis: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +72,7 @@ pub struct ModelDocument {
     pub schema: Option<bool>,
     pub encoding: Option<String>,
     pub near: Option<String>,
+    pub apis: Option<Vec<String>>,
 }
 
 impl Documents {

@@ -26,6 +26,7 @@ struct Stage<'a> {
 pub fn violations(host: &HostDocument, model: &ModelDocument, place: Place<'_>, facts: &Facts) -> Vec<String> {
     let mut stage = Stage { host, model, place, facts, faults: Vec::new() };
     stage.card();
+    stage.apis();
     stage.money();
     stage.limit();
     for with_tools in [false, true] {
@@ -97,6 +98,18 @@ impl Stage<'_> {
     fn same(&mut self, what: &str, known: &str, documented: Option<&str>) {
         let is_same = documented.is_none_or(|documented| documented == known);
         self.insist(is_same, || format!("{what}: {known} instead of {documented:?}"));
+    }
+
+    /// Which APIs of the host take the model.
+    fn apis(&mut self) {
+        let documented = self.model.apis.as_ref().or(self.host.apis.as_ref());
+        for api in ["chat", "responses"] {
+            let known = self.facts.has(Field::Endpoints, api);
+            let expected = documented.map(|apis| apis.iter().any(|known| known == api));
+            if known != expected {
+                self.faults.push(format!("{api}: {known:?} instead of {expected:?}"));
+            }
+        }
     }
 
     /// What lists of models show.
@@ -419,6 +432,8 @@ impl Stage<'_> {
             allows_zero_limit: false,
             developer_role: role,
             asks_for_usage: false,
+            streams: true,
+            seals_reasoning: false,
             prompt_only: false,
             asks_for_stream: false,
         };

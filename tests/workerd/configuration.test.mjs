@@ -22,7 +22,7 @@ async function withGateway(config, visit) {
 }
 
 const list = (gateway) => call(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${KEY}` } });
-const chat = (gateway) => call(`${gateway.url}/v1/chat/completions`, chatRequest(KEY, { model: "demo/echo", messages: HELLO }));
+const chat = (gateway, headers = {}) => call(`${gateway.url}/v1/chat/completions`, chatRequest(KEY, { model: "demo/echo", messages: HELLO }, headers));
 
 describe("a faulty configuration", () => {
   for (const [what, says, config] of [
@@ -91,7 +91,7 @@ describe("a faulty configuration", () => {
   ]) {
     it(`is named: ${what}`, () =>
       withGateway(config, async (gateway) => {
-        for (const answer of [await list(gateway), await chat(gateway)]) {
+        for (const answer of [await list(gateway), await chat(gateway, { origin: "https://app.example" })]) {
           const { message } = expectError(answer, INVALID);
           for (const part of says) assert.match(message, part);
           assert.equal(answer.headers["access-control-allow-origin"], "*", "a browser may read it");

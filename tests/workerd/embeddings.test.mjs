@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { GoogleGenAI } from "@google/genai";
 import OpenAI, { APIError, InternalServerError, RateLimitError } from "openai";
 import { vector, VECTOR_USAGE } from "./behaviours.mjs";
 import { as, call } from "./client.mjs";
@@ -137,6 +138,37 @@ providers:
         }
       });
     }
+  });
+
+  describe("of OpenAI's format for clients of Gemini's", () => {
+    const genai = () => new GoogleGenAI({ apiKey: KEY, httpOptions: { baseUrl: stage.gateway.url } }).models;
+    const raw = (method, body) => call(`${stage.gateway.url}/v1beta/models/any/ok:${method}`, { method: "POST", headers: { "x-goog-api-key": KEY }, body: JSON.stringify(body) });
+    const content = (...texts) => ({ parts: texts.map((text) => ({ text })) });
+
+    it("come as the SDK reads them, in the order of the texts", async () => {
+      const { embeddings } = await genai().embedContent({ model: "any/ok", contents: ["one", "two"], config: { outputDimensionality: 8, taskType: "RETRIEVAL_QUERY" } });
+      assert.deepEqual(embeddings.map(({ values }) => values), [vector(0, 8), vector(1, 8)]);
+      assert.deepEqual(stage.fake.of("ok").request, { model: "ok", input: ["one", "two"], dimensions: 8 });
+    });
+
+    it("are one vector for one content, with its tokens and cost", async () => {
+      const answer = await raw("embedContent", { content: content("one", "two"), taskType: "CLUSTERING" });
+      assert.deepEqual(answer.json(), { embedding: { values: vector(0) }, usageMetadata: { promptTokenCount: 8, totalTokenCount: 8 } });
+      assert.deepEqual(stage.fake.of("ok").request, { model: "ok", input: ["one\ntwo"] });
+      assert.deepEqual([answer.headers["x-llm-bridge-dropped"], answer.headers["x-llm-bridge-cost"]], ["taskType", "0.000016"]);
+    });
+
+    it("are refused in Google's shape", async () => {
+      const refused = async (method, body) => {
+        const answer = await raw(method, body);
+        return [answer.status, answer.json().error.status];
+      };
+      const before = stage.fake.requests?.length;
+      assert.deepEqual(await refused("embedContent", { content: { parts: [{ inlineData: { mimeType: "image/png", data: "" } }] } }), [400, "INVALID_ARGUMENT"]);
+      assert.deepEqual(await refused("batchEmbedContents", { requests: [{ content: content("a"), outputDimensionality: 2 }, { content: content("b") }] }), [400, "INVALID_ARGUMENT"]);
+      assert.deepEqual(await refused("batchEmbedContents", { requests: [] }), [400, "INVALID_ARGUMENT"]);
+      assert.equal(stage.fake.requests?.length, before, "the provider was not asked");
+    });
   });
 
   it("are refused where there are none", async () => {

@@ -7,12 +7,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { COMPATIBILITY_DATE, OBJECTS, WORKER_MODULES } from "../../scripts/serve/capnp.mjs";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 // A folder with src/ and build/ as in this project.
 const BUILD = process.env.GATEWAY_BUILD ?? PROJECT;
 const WORKERD = join(PROJECT, "node_modules/workerd/bin/workerd");
-const COMPATIBILITY_DATE = "2026-11-17";
 
 // Modules that wrap the entry module are in this folder.
 const ENTRIES = "tests/workerd";
@@ -20,32 +20,6 @@ const ENTRIES = "tests/workerd";
 const CONTROL = "/test/control";
 /** The `speed` of such a module's clock at which only `advance` moves it: what a test does takes no time. */
 export const STILL = 1e-6;
-// The modules of the deployed worker: name, and kind in workerd's configuration. The first is the entry
-// module. The test writes the configuration.
-const MODULES = [
-  ["src/worker.mjs", "esModule"],
-  // Older builds do not have all.
-  ["src/wasm-failure.mjs", "esModule"],
-  ["src/tunnel.mjs", "esModule"],
-  ["src/zones.mjs", "esModule"],
-  ["build/index.js", "esModule"],
-  ["build/index_bg.wasm", "wasm"],
-  ["build/tunnel.js", "esModule"],
-  ["build/tunnel_bg.wasm", "wasm"],
-  ["build/config.yaml", "text"],
-];
-
-// The Durable Objects: binding, class.
-const OBJECTS = [
-  ["ACCOUNTS", "Account"],
-  ["DIRECTORY", "Directory"],
-  ["SESSIONS", "Session"],
-  ["VAULTS", "Vault"],
-  ["HEALTH", "Health"],
-  ["LOG_FILES", "LogFiles"],
-  ["OPERATIONS", "Operations"],
-  ["REGIONS", "Region"],
-];
 // The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";
 
@@ -54,15 +28,16 @@ const ASSETS = "build/assets";
  * the folder of static files. `disk` is a folder for the data of Durable Objects; without it, they are lost
  * when the gateway stops. `entry` is a module of this folder that wraps the worker's entry module
  * (`production.mjs`), `build` the folder of the gateway to start, `modules` its modules if they are others (as
- * {@link MODULES}, the entry module first), `v8Flags` are flags of the engine. `trusted`
+ * {@link WORKER_MODULES}, the entry module first), `v8Flags` are flags of the engine. `trusted`
  * are certificates (PEM) that the runtime itself trusts. `files` are files in the place of the build's, by their
- * paths there.
+ * paths there. `services` are Workers that the gateway has bindings to, by the names of these: `module` is a file of
+ * this folder, `texts` are its variables.
  *
  * `stop()` of the result ends it, `logs()` returns the JSON lines that it has printed, `lines` all lines.
  */
-export async function startGateway({ config, bindings = {}, build = BUILD, modules = MODULES, assets = join(build, ASSETS), disk, entry, v8Flags = [], trusted = [], files = {} }) {
+export async function startGateway({ config, bindings = {}, build = BUILD, modules = WORKER_MODULES, assets = join(build, ASSETS), disk, entry, v8Flags = [], trusted = [], files = {}, services = {} }) {
   const folder = await mkdtemp(join(tmpdir(), "llm-bridge-"));
-  await layOut(folder, { config, bindings, build, modules, assets, disk: disk ?? join(folder, "disk"), entry, v8Flags, trusted, files });
+  await layOut(folder, { config, bindings, build, modules, assets, disk: disk ?? join(folder, "disk"), entry, v8Flags, trusted, files, services });
   const flags = ["--control-fd=3", ...(entry ? ["--experimental"] : [])];
   const child = spawn(WORKERD, ["serve", ...flags, join(folder, "config.capnp")], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const gateway = new Gateway(child, folder, bindings);
@@ -149,7 +124,7 @@ class Gateway {
 }
 
 /** Copies the worker's modules into `folder` and writes a configuration of workerd. */
-async function layOut(folder, { config, bindings, build, modules: known, assets, disk, entry, v8Flags, trusted, files }) {
+async function layOut(folder, { config, bindings, build, modules: known, assets, disk, entry, v8Flags, trusted, files, services }) {
   await mkdir(disk, { recursive: true });
   const modules = known.filter(([name, kind]) => kind === "text" || existsSync(join(build, name)));
   const [[entryModule]] = modules;
@@ -163,13 +138,14 @@ async function layOut(folder, { config, bindings, build, modules: known, assets,
     await mkdir(join(folder, ENTRIES), { recursive: true });
     await cp(join(PROJECT, ENTRIES, entry), join(folder, ENTRIES, entry));
   }
+  for (const { module } of Object.values(services)) await cp(join(PROJECT, ENTRIES, module), join(folder, module));
   const worker = await readFile(join(build, entryModule), "utf8");
   // Older builds do not have all.
   const objects = OBJECTS.filter(([, kind]) => worker.includes(kind));
-  await writeFile(join(folder, "config.capnp"), capnp(bindings, { objects, assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags, trusted }));
+  await writeFile(join(folder, "config.capnp"), capnp(bindings, { objects, assets, disk, modules, flags: entry ? ["experimental"] : [], v8Flags, trusted, others: services }));
 }
 
-function capnp(bindings, { objects: kinds, assets, disk, modules: all, flags, v8Flags, trusted }) {
+function capnp(bindings, { objects: kinds, assets, disk, modules: all, flags, v8Flags, trusted, others }) {
   const modules = all.map(([name, kind]) => `(name = ${text(name)}, ${kind} = embed ${text(name)})`);
   const objects = kinds.map(([name, kind]) => `(name = ${text(name)}, durableObjectNamespace = ${text(kind)})`);
   const namespaces = kinds.map(([, kind]) => `(className = ${text(kind)}, uniqueKey = ${text(kind)}, enableSql = true)`);
@@ -179,9 +155,10 @@ function capnp(bindings, { objects: kinds, assets, disk, modules: all, flags, v8
     `(name = "internet", network = (allow = ["local"]${tls}))`,
     `(name = "disk", disk = (path = ${text(disk)}, writable = true))`,
     `(name = "assets", disk = (path = ${text(assets)}))`,
+    ...Object.entries(others).map(([name, { module, texts }]) => `(name = ${text(name)}, worker = (modules = [(name = ${text(module)}, esModule = embed ${text(module)})], compatibilityDate = ${text(COMPATIBILITY_DATE)}, bindings = ${list(variables(texts))}))`),
   ];
-  const texts = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
-  texts.push(`(name = "ASSETS", service = "assets")`);
+  const texts = variables(bindings);
+  for (const [name, service] of [["ASSETS", "assets"], ...Object.keys(others).map((name) => [name, name])]) texts.push(`(name = ${text(name)}, service = ${text(service)})`);
   // The outbound network is loopback only: a test that calls a real provider fails.
   return `using Workerd = import "/workerd/workerd.capnp";
 
@@ -201,6 +178,8 @@ const gateway :Workerd.Worker = (
 );
 `;
 }
+
+const variables = (texts) => Object.entries(texts).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
 
 const list = (rows) => `[${rows.map((row) => `\n    ${row},`).join("")}\n  ]`;
 

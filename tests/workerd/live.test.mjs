@@ -5,8 +5,8 @@ import { after, before, describe, it } from "node:test";
 import { answerEvents, DONE } from "./behaviours.mjs";
 import { as, call, chatRequest, events, HELLO, open, settled, until } from "./client.mjs";
 import { ADMIN_KEY, OFFICE, Office } from "./office.mjs";
-import { closeAll, Socket, startWire } from "./socket.mjs";
-import { startStage } from "./stage.mjs";
+import { closeAll, openSocket, Socket, startWire } from "./socket.mjs";
+import { KEY, startStage } from "./stage.mjs";
 
 const VIEWER = "viewer-key-2236067977";
 const config = (more = "") => (fake) => `
@@ -31,11 +31,11 @@ async function ticket({ gateway }) {
 }
 
 /** A watcher, once it has the list of what runs. */
-async function watch(at, { query = "", headers, url = at.gateway.url } = {}) {
+async function watch(at, { query = "", headers, url = at.gateway.url, confirms = true } = {}) {
   const asked = headers ? query : `ticket=${await ticket(at)}&${query}`;
   const ws = new WebSocket(`${url.replace(/^http/, "ws")}${PATH}?${asked}`, { headers: headers ?? {} });
   // Every client has to confirm what it has taken.
-  ws.addEventListener("message", ({ data }) => data.startsWith('{"type":"check"') && ws.send(data));
+  ws.addEventListener("message", ({ data }) => confirms && data.startsWith('{"type":"check"') && ws.send(data));
   const socket = new Socket(ws);
   await socket.opened;
   socket.first = await socket.until(({ type }) => type === "snapshot", "the first snapshot");
@@ -98,6 +98,64 @@ describe("a gateway that nobody watches", () => {
     finish();
     await answer.rest();
     assert.equal((await ended(socket, "early")).run, run);
+  });
+});
+
+describe("a stream that is alone in its isolate", () => {
+  let at;
+  before(async () => void (at = await startLive()));
+  after(() => stop(at));
+
+  it("asks after a minute whether somebody watches, and appears", async () => {
+    await at.stage.ask("any/ok");
+    const { answer, next, finish } = await openHeld(at, "alone");
+    const before = await settled(() => calls(at));
+    next(1);
+    assert.equal(await settled(() => calls(at)), before, "not earlier");
+    const socket = await watch(at);
+    assert.deepEqual(socket.first.open, []);
+    await at.gateway.control({ advance: 61_000 });
+    next(2);
+    await settled(() => calls(at), 500);
+    next(3);
+    const { run } = await started(socket, "alone");
+    finish();
+    await answer.rest();
+    assert.equal((await ended(socket, "alone")).run, run);
+  });
+
+  it("asks at most twice a minute", async () => {
+    const { answer, next, finish } = await openHeld(at, "again");
+    closeAll();
+    // Nobody watches any more, and nobody is about to.
+    await at.gateway.control({ advance: 121_000 });
+    next(1);
+    const before = await settled(() => calls(at), 1_000);
+    await at.gateway.control({ advance: 10_000 });
+    next(2);
+    assert.equal(await settled(() => calls(at)), before, "half a minute is not over");
+    await at.gateway.control({ advance: 30_000 });
+    next(3);
+    await until(async () => (await calls(at)) > before, "the next look");
+    assert.equal(await settled(() => calls(at)), before + 1);
+    finish();
+    await answer.rest();
+  });
+
+  it("is shown again after the operations object was restarted, and can be ended", async () => {
+    const first = await watch(at);
+    await warmUp(at, first);
+    const { answer, exchange } = await openHeld(at, "restarted");
+    const { run } = await started(first, "restarted");
+    await at.gateway.control({ reopen: "operations" });
+    const socket = await watch(at);
+    assert.deepEqual(socket.first.open, [], "it begins anew");
+    await warmUp(at, socket);
+    assert.equal((await started(socket, "restarted")).run, run);
+    const ending = await call(`${at.gateway.url}/admin/api/requests/${run}/end`, { method: "POST", headers: as(ADMIN_KEY) });
+    assert.equal(ending.status, 202, ending.text);
+    await at.stage.expectCancelled(exchange.record);
+    assert.match(String(await answer.rest()), /request_ended_by_admin/);
   });
 });
 
@@ -223,6 +281,25 @@ describe("an admin who ends a request", () => {
     assert.equal((await ended(socket, "silent-one")).request.outcome, "ended_by_admin");
   });
 
+  it("breaks off a chat of a session, which goes on", async () => {
+    const session = await openSocket(at.gateway.url, { key: KEY });
+    const held = at.stage.held("in-session");
+    session.chat({ model: "any/in-session" });
+    const exchange = await held;
+    const { run } = await socket.until(({ type, request }) => type === "started" && request.route === "any/in-session", "its start");
+    exchange.openStream();
+    exchange.write(answerEvents(exchange.request).slice(0, 2).join(""));
+    await end(run, 202);
+    const { error } = await session.until((frame) => frame.error, "the error");
+    assert.equal(error.code, "request_ended_by_admin");
+    await at.stage.expectCancelled(exchange.record);
+    const over = await socket.until((frame) => frame.type === "ended" && frame.run === run, "its end");
+    assert.equal(over.request.outcome, "ended_by_admin");
+    session.chat({ model: "any/ok" });
+    await session.when(({ texts }) => texts.filter((text) => text === DONE).length === 2, "the end of the next chat");
+    session.close();
+  });
+
   it("needs the id of one request that runs, and a full key", async () => {
     assert.equal((await end("nobody", 404)).error.code, "request_not_running");
     const two = [await openHeld(at, "same-a"), await openHeld(at, "same-b")];
@@ -280,6 +357,18 @@ describe("the operations object", () => {
     }
   });
 
+  it("disconnects a watcher that has vanished", async () => {
+    const [there, gone] = [await watch(at), await watch(at, { confirms: false })];
+    // The client has confirmed the first check long before a minute is over.
+    for (const [number, advance] of [31_000, 0, 0, 0, 59_000, 0, 2_000, 0].entries()) {
+      await at.gateway.control({ advance, feed: [report(2_000 + number, 1, 10)] });
+      await there.until((frame) => frame.run === `${2_000 + number}-0`, `event ${number}`);
+    }
+    assert.deepEqual(await gone.end(), { code: 4408, reason: "the client confirms too slowly" });
+    assert.ok(there.isOpen);
+    there.close();
+  });
+
   it("disconnects a watcher that does not read, and no other", async () => {
     const wire = await startWire(at.gateway.port);
     try {
@@ -290,7 +379,7 @@ describe("the operations object", () => {
         await quick.until((frame) => frame.run === `${number}-0`, `event ${number}`);
       }
       wire.unclog();
-      assert.deepEqual(await slow.end(), { code: 4408, reason: "the client reads too slowly" });
+      assert.deepEqual(await slow.end(), { code: 4408, reason: "the client confirms too slowly" });
       const bytes = slow.texts.reduce((sum, text) => sum + text.length, 0);
       assert.ok(bytes < 1.5 * 2 ** 20, `${bytes} bytes waited`);
       assert.ok(quick.isOpen);

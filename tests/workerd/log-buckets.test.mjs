@@ -125,6 +125,45 @@ describe("log files", { concurrency: 3 }, () => {
       }));
   }
 
+  it("are read as far as a slow bucket gets in its time, while the object goes on", () =>
+    withBucket(SMALL, async (stage, bucket) => {
+      const ids = [];
+      // What is read is stored before the next.
+      while (bucket.stored.size < 3) {
+        ids.push(...await stage.chats(2));
+        await stage.story(ids.at(-1));
+        await stage.emptied();
+      }
+      bucket.fine.GET = 1;
+      bucket.fates.GET = "answers late";
+      const reading = stage.logs("?tail=1000");
+      await until(() => bucket.late.length > 0, "the read that is late");
+      ids.push(...await stage.chats(1));
+      assert.ok((await stage.command("Status")).Status, "other commands do not wait");
+      const { data, unread_segments } = await reading;
+      assert.equal(unread_segments, bucket.stored.size - 1, "one that is late is not followed by others");
+      assert.equal(bucket.late.length, 1);
+      const read = new Set(data.map(({ request_id }) => request_id));
+      assert.ok(read.size > 1 && read.size < ids.length);
+      bucket.late.forEach((answer) => answer());
+      bucket.fates = {};
+      await stage.story(ids.at(-1));
+      assert.deepEqual(await stage.ended(), ids);
+    }));
+
+  it("are stored once by a bucket that answers after its time", () =>
+    withBucket(SMALL, async (stage, bucket) => {
+      bucket.fates.PUT = "answers late";
+      const ids = await stage.chats(6);
+      await stage.story(ids.at(-1));
+      await failed(stage);
+      bucket.late.splice(0).forEach((answer) => answer());
+      bucket.fates = {};
+      await stage.emptied();
+      assert.deepEqual(await stage.ended(), ids);
+      await assertWholeAndOnce(stage, ids);
+    }));
+
   it("count the lines that expire while the bucket fails", () =>
     withBucket(FEW, async (stage, bucket) => {
       bucket.fates.PUT = "refuses it";

@@ -29,8 +29,11 @@ const FATES = {
   "breaks off": ({ cut }) => cut(),
   "never answers": () => {},
   "does it but never answers": ({ apply }) => apply(),
+  // The test answers what is in `late`.
+  "answers late": ({ apply, reply, late }) => (apply(), late.push(() => reply(200))),
 };
-export const FAILURES = Object.keys(FATES).filter((name) => name !== "fine");
+const NO_FAILURES = ["fine", "answers late"];
+export const FAILURES = Object.keys(FATES).filter((name) => !NO_FAILURES.includes(name));
 
 /**
  * A bucket behind HTTP. `fates` names what happens to requests by their method; others are fine. `before` and
@@ -40,6 +43,9 @@ export const FAILURES = Object.keys(FATES).filter((name) => name !== "fine");
 export class LogBucket {
   stored = new Map();
   fates = {};
+  /** So many further requests are fine by their method, before their fate begins. */
+  fine = {};
+  late = [];
   before = {};
   after = {};
   #server = createServer((request, response) => this.#serve(request, response));
@@ -73,7 +79,8 @@ export class LogBucket {
     }
     const missing = method === "GET" && text === undefined;
     const reply = (status, message) => response.writeHead(missing && status === 200 ? 404 : status).end(message ?? (method === "GET" ? text : ""));
-    FATES[this.fates[method] ?? "fine"]({ apply, reply, cut: () => response.destroy() });
+    const isFine = this.fine[method] > 0 && this.fine[method]--;
+    FATES[isFine ? "fine" : (this.fates[method] ?? "fine")]({ apply, reply, cut: () => response.destroy(), late: this.late });
   }
 
   #interrupts(hooks, method) {

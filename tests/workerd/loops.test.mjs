@@ -18,6 +18,7 @@ const THINKS = {
   openai: (body) => body.reasoning_effort,
   anthropic: (body) => body.thinking?.budget_tokens,
   gemini: (body) => body.generationConfig?.thinkingConfig?.thinkingBudget,
+  responses: (body) => body.reasoning?.effort,
 };
 
 // What each pair supports: `asked` is the thinking setting that the provider gets in every turn.
@@ -25,12 +26,15 @@ const PAIRS = [
   { client: "openai", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "openai", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048 },
   { client: "openai", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
+  { client: "openai", provider: "responses", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "responses", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "responses", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 2048 },
   { client: "responses", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
+  { client: "responses", provider: "responses", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "anthropic", provider: "openai", model: "gpt-fake", served: "gpt-served", asked: "low" },
   { client: "anthropic", provider: "anthropic", model: "claude-fake", served: "claude-served", asked: 1024 },
   { client: "anthropic", provider: "gemini", model: "gemini-fake", served: "gemini-served", asked: 1024 },
+  { client: "anthropic", provider: "responses", model: "gpt-fake", served: "gpt-served", asked: "low" },
 ];
 
 /** A conversation of the official OpenAI client. */
@@ -127,8 +131,8 @@ class Responses {
     const tools = SCENE.calls.map(({ name }) => ({ type: "function", name, description: "It tells.", strict: false, parameters: SCHEMA }));
     const request = { model, input: this.messages, tools, store: false, include: ["reasoning.encrypted_content"], ...(thinks && { reasoning: { effort: "low" } }) };
     const response = await (stream ? this.sdk.responses.stream(request).finalResponse() : this.sdk.responses.create(request));
-    // Everything goes back but the ids, as Codex does.
-    this.messages.push(...response.output.map(({ id, ...item }) => item));
+    // Everything goes back but the ids, as Codex does, and what the SDK has added.
+    this.messages.push(...response.output.map(({ id, parsed_arguments, ...item }) => item));
     const of = (type) => response.output.find((item) => item.type === type);
     const call = of("function_call");
     const { input_tokens, input_tokens_details, output_tokens } = response.usage;
@@ -154,10 +158,10 @@ describe("a loop of tools runs to its end", { concurrency: 6 }, () => {
   before(async () => {
     formats = await startFormats();
     // The catalogue takes an invented name for the newest model: these models ask for reasoning in the older ways.
-    const facts = { openai: "{ reasoning_effort_with_tools: keep }", anthropic: "{ thinking: [budget] }", gemini: "{ thinking: [budget] }" };
+    const facts = { openai: "{ reasoning_effort_with_tools: keep }", anthropic: "{ thinking: [budget] }", gemini: "{ thinking: [budget] }", responses: "{}" };
     const row = ({ provider, model }) => `  ${provider}: { adapter: ${provider}, base_url: "${formats[provider]}", models: { ${model}: ${facts[provider]} } }`;
     const rows = new Set(PAIRS.map(row));
-    const keys = { OPENAI_API_KEY: "key-of-openai", ANTHROPIC_API_KEY: "key-of-anthropic", GEMINI_API_KEY: "key-of-gemini" };
+    const keys = { OPENAI_API_KEY: "key-of-openai", ANTHROPIC_API_KEY: "key-of-anthropic", GEMINI_API_KEY: "key-of-gemini", RESPONSES_API_KEY: "key-of-responses" };
     gateway = await startGateway({ config: ["providers:", ...rows, ""].join("\n"), bindings: { ACCESS_API_KEYS: KEY, ...keys } });
   });
   after(async () => {

@@ -25,14 +25,14 @@ const OUTPUT = "max_tokens: 999999 > 64000, which is the maximum allowed number 
 const COUNT = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).";
 
 /**
- * Refusals of a provider: its row, status and body; then the errors of a chat and of a message. The text is
+ * Refusals of a provider: its row, status and body; then the errors of a chat and of a message. Unless they say otherwise, the text is
  * the provider's own.
  */
 const REFUSALS = [
   {
     provider: "shown", status: 400, body: openai(MAXIMUM, "invalid_request_error", "context_length_exceeded", "messages"), text: MAXIMUM,
     chat: { status: 400, type: "invalid_request_error", code: "context_length_exceeded", param: "messages" },
-    message: { status: 400, type: "invalid_request_error" },
+    message: { status: 400, type: "invalid_request_error", text: `prompt is too long: 150000 tokens > 128000 maximum. ${MAXIMUM}` },
   },
   {
     provider: "shown", status: 429, body: openai(QUOTA, "insufficient_quota", "insufficient_quota"), text: QUOTA,
@@ -76,8 +76,8 @@ const REFUSALS = [
   },
   {
     provider: "gemini", status: 400, body: gemini(400, "INVALID_ARGUMENT", COUNT), text: COUNT,
-    chat: { status: 400, type: "upstream_error", code: "INVALID_ARGUMENT", param: null },
-    message: { status: 400, type: "invalid_request_error" },
+    chat: { status: 400, type: "upstream_error", code: "context_length_exceeded", param: null },
+    message: { status: 400, type: "invalid_request_error", text: `prompt is too long: 1200000 tokens > 1048576 maximum. ${COUNT}` },
   },
   {
     provider: "gemini", status: 429, body: gemini(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
@@ -113,7 +113,9 @@ describe("errors that clients match on", () => {
 
   describe("of the gateway", () => {
     it("a wrong key", async () => {
-      expectMatched(await chatAs("sk-wrong", "shown/m"), { status: 401, type: "invalid_request_error", code: "invalid_api_key", param: null });
+      const told = await chatAs("sk-wrong", "shown/m");
+      expectMatched(told, { status: 401, type: "invalid_request_error", code: "invalid_api_key", param: null });
+      assert.match(told.json().error.message, /Incorrect API key provided/);
       expectMatched(await messageAs("sk-wrong", "shown/m"), { status: 401, type: "authentication_error" });
     });
 
@@ -164,9 +166,9 @@ describe("errors that clients match on", () => {
       it(`${provider}: ${status} ${text.slice(0, 50)}`, async () => {
         stage.answer(json(status, body, { "retry-after": "7" }));
         const chatted = await stage.chat(`${provider}/m`);
-        expectMatched(chatted, { ...chat, text });
+        expectMatched(chatted, { text, ...chat });
         assert.equal(chatted.headers["retry-after"], "7");
-        expectMatched(await stage.message(`${provider}/m`), { ...message, text });
+        expectMatched(await stage.message(`${provider}/m`), { text, ...message });
       });
     }
   });

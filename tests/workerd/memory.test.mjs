@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import { after, before, describe, it } from "node:test";
 import { as, soon, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
+import { inOneOf } from "./pace.mjs";
 import { peak } from "./process-memory.mjs";
 import { KEY, startStage } from "./stage.mjs";
 
@@ -86,9 +87,12 @@ describe("bodies in memory", () => {
 
   for (const [model, most] of [["any/ok", 4], ["claude/ok", 5.5]]) {
     it(`a body for ${model} takes at most ${most} times its length`, TIME, async (t) => {
-      const bytes = await slope(model);
-      t.diagnostic(`${bytes.toFixed(2)} bytes for each`);
-      assert.ok(bytes <= most, `${bytes.toFixed(2)} bytes for each`);
+      // Garbage that happens to be there adds to one measurement, not to each of three.
+      await inOneOf(3, async () => {
+        const bytes = await slope(model);
+        t.diagnostic(`${bytes.toFixed(2)} bytes for each`);
+        assert.ok(bytes <= most, `${bytes.toFixed(2)} bytes for each`);
+      });
     });
   }
 
@@ -182,12 +186,15 @@ describe("bodies in memory", () => {
     const stage = await start();
     try {
       const body = chat(8 * MB);
-      assert.equal((await stage.post(body)).status, 200);
-      const more = await peak(stage.gateway, async () => {
-        for (let n = 0; n < 10; n++) assert.equal((await stage.post(body)).status, 200);
-      });
-      t.diagnostic(`ten more take ${(more / MB).toFixed(1)} MB`);
-      assert.ok(more <= 60 * MB, `${(more / MB).toFixed(1)} MB`);
+      const send = async (number) => {
+        for (let n = 0; n < number; n++) assert.equal((await stage.post(body)).status, 200);
+      };
+      await send(4);
+      // Garbage of a few bodies may wait to be collected; half of them may not.
+      const number = 24;
+      const more = await peak(stage.gateway, () => send(number));
+      t.diagnostic(`${number} more take ${(more / MB).toFixed(1)} MB`);
+      assert.ok(more <= (number / 2) * 8 * MB, `${(more / MB).toFixed(1)} MB`);
     } finally {
       await stage.stop();
     }
@@ -200,12 +207,15 @@ describe("bodies in memory", () => {
       const body = chat(8 * MB);
       let answers;
       const most = await peak(stage.gateway, async () => {
-        answers = await Promise.all(Array.from({ length: 16 }, () => stage.post(body)));
+        answers = await Promise.all(Array.from({ length: 16 }, () => stage.post(body).catch((fault) => fault)));
       });
       const refused = answers.filter((answer) => answer.status === 503);
-      t.diagnostic(`${(most / MB).toFixed(1)} MB, ${refused.length} refused`);
+      // The runtime closes a connection whose body was refused: a client that still writes may not read the refusal.
+      const closed = answers.filter((answer) => ["EPIPE", "ECONNRESET"].includes(answer.code));
+      t.diagnostic(`${(most / MB).toFixed(1)} MB, ${refused.length} refused, ${closed.length} more closed`);
       assert.ok(most <= 200 * MB, `${(most / MB).toFixed(1)} MB`);
-      assert.equal(answers.filter((answer) => answer.status === 200).length + refused.length, 16);
+      assert.equal(answers.filter((answer) => answer.status === 200).length + refused.length + closed.length, 16);
+      assert.ok(refused.length > 0);
       for (const answer of refused) expectFull(answer);
       assert.equal((await stage.post(body)).status, 200);
     } finally {

@@ -183,7 +183,14 @@ describe("metrics exported to OpenTelemetry", () => {
   const start = async () => {
     const sink = await startSink();
     const otlp = `telemetry: { otlp: { endpoint: "${sink.url}", format: json, traces: false, metrics: true } }\n`;
-    return { sink, gateway: await startGateway({ config: CONFIG + otlp, bindings: BINDINGS }) };
+    return { sink, gateway: await startGateway({ config: CONFIG + otlp, bindings: BINDINGS, entry: "production.mjs" }) };
+  };
+  /** The point of the served requests in the export of this number, from 1, once it has come. */
+  const exported = async (sink, number) => {
+    const [{ resource, scopeMetrics: [{ metrics }] }] = await until(() => sink.bodies("metrics")[number - 1]?.resourceMetrics, `export ${number}`);
+    const { aggregationTemporality, isMonotonic, dataPoints: [point] } = metrics.find(({ name }) => name === "llm_bridge_requests").sum;
+    const time = (name) => Number(BigInt(point[name]) / 1_000_000n);
+    return { resource, aggregationTemporality, isMonotonic, served: point.asInt, start: time("startTimeUnixNano"), at: time("timeUnixNano") };
   };
   const served = `llm_bridge_requests_total{provider="demo",model="echo",status="200",outcome="complete"}`;
 
@@ -201,6 +208,36 @@ describe("metrics exported to OpenTelemetry", () => {
         await samplesWith(gateway, served, more);
       }
       assert.equal(sink.bodies("metrics").length, 1);
+    } finally {
+      await gateway.stop();
+      await sink.stop();
+    }
+  });
+
+  it("are sums since one time in each export: a minute later with a report, or five minutes later by an alarm", async () => {
+    const { sink, gateway } = await start();
+    try {
+      await chat(gateway, KEY, "demo/echo");
+      const first = await exported(sink, 1);
+      assert.deepEqual([first.aggregationTemporality, first.isMonotonic, first.served], [2, true, "1"], "cumulative");
+      await gateway.control({ advance: 61_000 });
+      await chat(gateway, KEY, "demo/echo");
+      const second = await exported(sink, 2);
+      assert.deepEqual({ ...second, at: 0 }, { ...first, served: "2", at: 0 }, "nothing else differs");
+      assert.ok(second.start <= first.at && second.at - first.at >= 61_000);
+      // An object that is opened anew knows when it exported, what is new, and the sums of all time.
+      await gateway.control({ reopen: "operations" });
+      await chat(gateway, KEY, "demo/echo");
+      await samplesWith(gateway, served, 3);
+      assert.equal(sink.bodies("metrics").length, 2, "the minute is not over");
+      await gateway.control({ reopen: "operations" });
+      await gateway.control({ advance: 300_000, alarm: true });
+      const third = await exported(sink, 3);
+      assert.deepEqual({ ...third, at: 0 }, { ...first, served: "3", at: 0 });
+      await gateway.control({ advance: 300_000, alarm: true });
+      await gateway.control({ advance: 300_000, alarm: true });
+      await samplesWith(gateway, served, 3);
+      assert.equal(sink.bodies("metrics").length, 3, "nothing is new");
     } finally {
       await gateway.stop();
       await sink.stop();

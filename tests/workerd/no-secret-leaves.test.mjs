@@ -1,15 +1,19 @@
 // A provider's errors reach callers without the gateway's keys and the provider's address, wherever they
-// occur.
+// occur, and by whichever way the provider is called.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { HELLO } from "./client.mjs";
+import { startHttpProxy } from "./proxies.mjs";
 import { event, json, KEY, PROVIDER_KEY, startScripted, stream } from "./scripted.mjs";
 import { closeAll, openSession } from "./socket.mjs";
 
 const HEADER_KEY = "header-secret-0577215664";
 const HEADERS = `headers: { x-proxy-key: ${HEADER_KEY} }`;
 const ROWS = { hidden: ["openai", HEADERS], checked: ["openai", `relay: checked, ${HEADERS}`], anthropic: ["anthropic", HEADERS], gemini: ["gemini", HEADERS] };
+const LOGIN = "proxy-user-2718281828:proxy-word-1618033988";
+/** Providers that are called otherwise than directly. */
+const WAYS = { far: () => "region: wnam", proxied: (proxy) => `proxy: "http://${LOGIN}@${proxy.host}"` };
 const DONE = "data: [DONE]\n\n";
 
 /** What a careless provider says about a key and an address, in all kinds of encodings. */
@@ -28,7 +32,7 @@ const ERRORS = {
   anthropic: (message) => ({ type: "error", error: { type: "api_error", message, details: [message] }, request_id: message }),
   gemini: (message) => ({ error: { code: 500, message, status: "INTERNAL", details: [{ "@type": "x", reason: message }] } }),
 };
-ERRORS.checked = ERRORS.hidden;
+for (const name of ["checked", ...Object.keys(WAYS)]) ERRORS[name] = ERRORS.hidden;
 
 // The beginning of a stream in each format.
 const FIRST = {
@@ -39,18 +43,27 @@ const FIRST = {
     event({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Hi" } }, "content_block_delta"),
   gemini: event({ candidates: [{ index: 0, content: { parts: [{ text: "Hi" }] } }] }),
 };
-FIRST.checked = FIRST.hidden;
+for (const name of ["checked", ...Object.keys(WAYS)]) FIRST[name] = FIRST.hidden;
 
 describe("no secret leaves", () => {
-  let stage;
-  before(async () => void (stage = await startScripted({ rows: ROWS })));
-  after(() => (closeAll(), stage.stop()));
+  let stage, proxy;
+  before(async () => {
+    proxy = await startHttpProxy({ login: LOGIN });
+    const ways = Object.entries(WAYS).map(([name, row]) => [name, ["openai", `relay: checked, ${row(proxy)}, ${HEADERS}`]]);
+    stage = await startScripted({ rows: { ...ROWS, ...Object.fromEntries(ways) }, top: "regions: { trace: none }" });
+  });
+  after(async () => {
+    closeAll();
+    assert.ok(proxy.requests.length > 0, "the proxy was used");
+    await stage.stop();
+    await proxy.stop();
+  });
 
   function expectDiscreet(text, what) {
     const shown = text.toLowerCase();
     const [host, port] = stage.host.split(":");
     const coded = [0, 1, 2].map((skip) => btoa(PROVIDER_KEY.slice(skip)).slice(4, 20).toLowerCase());
-    for (const secret of [PROVIDER_KEY, PROVIDER_KEY.slice(0, 16), HEADER_KEY, host, `:${port}`, ...coded]) {
+    for (const secret of [...LOGIN.split(":"), btoa(LOGIN), proxy.host, PROVIDER_KEY, PROVIDER_KEY.slice(0, 16), HEADER_KEY, host, `:${port}`, ...coded]) {
       assert.ok(!shown.includes(secret.toLowerCase()), `${secret} in ${what}: ${text}`);
     }
   }
@@ -59,8 +72,10 @@ describe("no secret leaves", () => {
     for (const [what, message] of Object.entries(indiscretions(stage.host))) await act(message, what);
   };
 
-  for (const name of Object.keys(ROWS)) {
-    const error = (message) => ERRORS[name](message);
+  for (const name of [...Object.keys(ROWS), ...Object.keys(WAYS)]) {
+    // What answers for the provider may be the proxy.
+    const also = name === "proxied" ? ` by ${LOGIN} (Basic ${btoa(LOGIN)})` : "";
+    const error = (message) => ERRORS[name](message + also);
     const asks = { chat: (fields) => stage.chat(`${name}/m`, fields), message: (fields) => stage.message(`${name}/m`, fields) };
 
     for (const [client, ask] of Object.entries(asks)) {
@@ -108,6 +123,18 @@ describe("no secret leaves", () => {
       }));
     }
   }
+
+  it("in the refusal of a place", everywhere(async (message, what) => {
+    const refusal = json(403, { error: { message: `Country, region, or territory not supported. ${message}`, type: "request_forbidden", code: "unsupported_country_region_territory" } });
+    for (const name of ["hidden", "far", "proxied"]) {
+      stage.answer(refusal);
+      for (const ask of [stage.chat, stage.message]) {
+        const answer = await ask(`${name}/m`);
+        assert.match(answer.text, /`region` of this provider/);
+        expectDiscreet(answer.text + JSON.stringify(answer.headers), what);
+      }
+    }
+  }));
 
   it("in the error of a single choice", everywhere(async (message, what) => {
     const failed = event({ id: "c", choices: [{ index: 0, delta: {}, finish_reason: "error", error: { message } }] });

@@ -105,7 +105,7 @@ describe("an answer that the runtime refuses to make", () => {
 
   it("is told as an error in the caller's format, with its id, and has its receipt", async () => {
     stage.answer(json(200, COMPLETION));
-    const chat = await stage.chat("hidden/m", {}, { "x-request-id": "unmade-1" });
+    const chat = await stage.chat("hidden/m", {}, { "x-request-id": "unmade-1", origin: "https://app.example" });
     expectError(chat, { status: 500, code: "internal_error", says: MADE });
     assert.equal(chat.headers["x-request-id"], "unmade-1");
     assert.equal(chat.headers["access-control-allow-origin"], "*");

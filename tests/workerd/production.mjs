@@ -7,23 +7,29 @@
 //   as on Cloudflare after 30 s (`cut: 30000`; null ends nothing).
 // - Objects: calls are counted by the name of their binding. `away` names those that do not respond, and how:
 //   `{ ACCOUNTS: "fails" }` refuses at once, `"hangs"` keeps the caller waiting until the object is back
-//   (`away: {}`). `missed: "Renew"` drops commands of this name to an account. `reopen: "vk_a"` closes the
-//   object of this account, as the platform closes an idle one: the next command opens it again; `operations`
-//   is the operations object. `full: true` lets stores refuse new rows. `feed` gives that object batches, `alarm: true` calls its alarm,
-//   `alarm: "vk_a"` that of this account.
-// - Regions: `regions` counts the calls of their objects by name, and has the hints with which the gateway asks for
+//   (`away: {}`); `waiting` counts these calls by the name of their command. `missed: "Renew"` drops commands of
+//   this name to an account. `reopen: "vk_a"` closes the object of this account, as the platform closes an idle
+//   one: the next command opens it again; `operations` is the operations object. `full: true` lets stores refuse
+//   new rows. `feed` gives that object batches, `alarm: true` calls its alarm, `alarm: "vk_a"` that of this
+//   account. `planned: true` returns as `planned` when its alarm is set, in milliseconds since 1970, or null.
+// - Regions: `regions` counts the calls of providers by the names of their objects, and has the hints with which the gateway asks for
 //   them. `relay: { object, url, headers, body }` calls such an object as another isolate does;
 //   `close: "wnam-0"` closes one.
+// - Places: requests come to the data center that `x-test-data-center` names.
 // - Responses: while `untaken` is a number (initially 0), the runtime gets responses below /v1 only when their
 //   clients have left, as if they had left at that moment. Each waiting response increments it.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
 const CONTROL = "/test/control";
+/** Where the gateway's requests to its objects go, unless an object calls a provider. */
+const COMMANDS = "https://object/";
 /** The request that makes an object close itself. */
 const CLOSE = "https://object/test/close";
 /** The request that makes an object do what its alarm does. */
 const ALARM = "https://object/test/alarm";
+/** The request that asks an object when its alarm is set. */
+const PLANNED = "https://object/test/planned";
 /**
  * The interval at which waiting timers look at the clock, in milliseconds: each in its own request, because a
  * request may not wake another's.
@@ -32,7 +38,7 @@ const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const clock = { from: undefined, at: 0, speed: 1 };
-const state = { cut: null, away: {}, missed: null, calls: {}, rows: {}, full: false, untaken: null, regions: { calls: {}, hints: {} } };
+const state = { cut: null, away: {}, missed: null, waiting: {}, calls: {}, rows: {}, full: false, untaken: null, regions: { calls: {}, hints: {} } };
 
 const real = () => platform.now.call(Date);
 
@@ -84,7 +90,7 @@ function watch(sql) {
   const kind = Object.getPrototypeOf(sql);
   const { exec } = kind;
   kind.exec = function (...words) {
-    if (state.full && !/^(SELECT|DELETE|UPDATE)/.test(words[0])) throw new Error("database or disk is full: SQLITE_FULL");
+    if (state.full && !/^(SELECT|WITH|DELETE|UPDATE)/.test(words[0])) throw new Error("database or disk is full: SQLITE_FULL");
     const cursor = exec.apply(this, words);
     cursors.push(cursor);
     return cursor;
@@ -98,17 +104,28 @@ const observed = (binding, Kind) =>
       watch(context.storage.sql);
       super(context, env);
       this.name = context.id.name;
+      this.planned = () => context.storage.getAlarm();
       this.close = () => context.abort(new Error("closed by the test"));
+    }
+
+    /** Waits until the objects are back, and counts the command as waiting meanwhile. */
+    async wait(body) {
+      const command = /^{"(\w+)"/.exec(body)?.[1];
+      state.waiting[command] = (state.waiting[command] ?? 0) + 1;
+      while (state.away[binding]) await new Promise((resolve) => platform.setTimeout.call(globalThis, resolve, LOOK));
+      state.waiting[command]--;
     }
 
     async fetch(request) {
       if (request.url === CLOSE) return this.close();
       if (request.url === ALARM) return super.alarm();
+      if (request.url === PLANNED) return Response.json(await this.planned());
       state.calls[binding] = (state.calls[binding] ?? 0) + 1;
-      if (binding === "REGIONS") state.regions.calls[this.name] = (state.regions.calls[this.name] ?? 0) + 1;
+      // Operators ask objects where they are, in no order with the calls of a test.
+      if (binding === "REGIONS" && !request.url.startsWith(COMMANDS)) state.regions.calls[this.name] = (state.regions.calls[this.name] ?? 0) + 1;
       const isMissed = state.missed && (await request.clone().text()).startsWith(`{"${state.missed}"`);
       if (isMissed || state.away[binding] === "fails") throw new Error(`${binding} is away`);
-      while (state.away[binding]) await new Promise((resolve) => platform.setTimeout.call(globalThis, resolve, LOOK));
+      if (state.away[binding]) await this.wait(await request.clone().text());
       cursors = [];
       const answer = await super.fetch(request);
       const rows = (state.rows[binding] ??= { read: 0, written: 0 });
@@ -145,8 +162,8 @@ const noted = (env) =>
     : env;
 
 async function control(request, env) {
-  const { advance, speed, reopen, feed, alarm, relay, close, ...more } = await request.json();
-  if (relay) return env.REGIONS.getByName(relay.object).fetch(relay.url, { method: "POST", headers: relay.headers, body: relay.body });
+  const { advance, speed, reopen, feed, alarm, planned, relay, close, ...more } = await request.json();
+  if (relay) return env.REGIONS.getByName(relay.object).fetch(relay.url, { method: relay.method ?? "POST", headers: relay.headers, body: relay.body });
   const operations = () => env.OPERATIONS.getByName("only");
   if (reopen) await (reopen === "operations" ? operations() : env.ACCOUNTS.getByName(reopen)).fetch(CLOSE).catch(() => {});
   if (close) await env.REGIONS.getByName(close).fetch(CLOSE).catch(() => {});
@@ -157,7 +174,8 @@ async function control(request, env) {
   }
   if (alarm) await (alarm === true ? operations() : env.ACCOUNTS.getByName(alarm)).fetch(ALARM);
   Object.assign(state, more);
-  return Response.json({ now: now(), ...state });
+  const asked = planned ? { planned: await (await operations().fetch(PLANNED)).json() } : {};
+  return Response.json({ now: now(), ...state, ...asked });
 }
 
 /** A response that arrives only when its client leaves. */
@@ -171,6 +189,8 @@ async function afterClient({ signal }, answering) {
 export default {
   fetch(request, env, context) {
     if (new URL(request.url).pathname === CONTROL) return control(request, env);
+    const colo = request.headers.get("x-test-data-center");
+    if (colo) request = new Request(request, { cf: { colo } });
     const left = () => {
       if (state.cut !== null) later(() => context.abort(new Error("cut: the client left")), state.cut);
     };

@@ -136,6 +136,20 @@ export async function startTls(port, options) {
   return { ...(await listen(server)), handshakes };
 }
 
+/** A server that closes after the first bytes of a connection. `heard` are these. */
+export async function startSilent() {
+  const heard = [];
+  const server = createServer((socket) => socket.once("data", (bytes) => heard.push(bytes) && socket.end()));
+  return { ...(await listen(server)), heard };
+}
+
+/** The cipher suites that a ClientHello offers (RFC 8446 4.1.2), in its order. */
+export function suitesOf(hello) {
+  const session = 5 + 4 + 2 + 32;
+  const at = session + 1 + hello[session];
+  return Array.from({ length: hello.readUInt16BE(at) / 2 }, (_, index) => hello.readUInt16BE(at + 2 + 2 * index).toString(16));
+}
+
 /**
  * A provider over TLS whose bytes the test writes. For each request, once its head has come, `play` gets
  * `{ tls, socket, head, body }`: the stream inside TLS, the connection below it, and a promise of the request's
@@ -155,6 +169,8 @@ export async function startScripted(options) {
       tls.off("data", take);
       tls.pause();
       const head = read.subarray(0, end).toString();
+      // It lists no models.
+      if (head.startsWith("GET ")) return void tls.end("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
       play({ tls, socket, head, body: () => bodyOf(tls, read.subarray(end + 4), Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0)) });
     };
     tls.on("data", take);

@@ -6,11 +6,12 @@ import { after, before, describe, it } from "node:test";
 import { chunk, DONE, event } from "./behaviours.mjs";
 import { until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
+import { suitesOf } from "./proxies.mjs";
 import { LOGIN, named, startProxyStage } from "./proxy-stage.mjs";
 import { closeAll, openSession } from "./socket.mjs";
 import { ASKING, freshId, KEY, PROVIDER_KEY } from "./stage.mjs";
 
-const WAYS = ["http", "http-login", "https", "socks", "socks-login", "plain-http", "plain-http-login", "plain-socks", "tls 1.2", "rsa", "another curve"];
+const WAYS = ["http", "http-login", "https", "https-login", "socks", "socks-login", "plain-http", "plain-http-login", "plain-https-login", "plain-socks", "plain-socks-login", "tls 1.2", "rsa", "another curve"];
 const hash = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 describe("a call through a proxy", { concurrency: 4 }, () => {
@@ -68,6 +69,24 @@ describe("a call through a proxy", { concurrency: 4 }, () => {
       const { handshakes } = stage.tls[kind];
       assert.deepEqual(handshakes.map(({ resumed }) => resumed), [false, true, true]);
       assert.ok(handshakes.every(({ protocol }) => protocol === (kind.endsWith("1.2") ? "TLSv1.2" : "TLSv1.3")));
+    });
+  }
+
+  it("offers ChaCha20 first, in TLS 1.3 and in 1.2, and no suite without forward secrecy", async () => {
+    assert.equal((await stage.ask("silent/ok")).status, 502);
+    const suites = suitesOf(stage.silent.heard[0]);
+    const [new13, old12] = [suites.filter((suite) => suite.startsWith("13")), suites.filter((suite) => /^c0|^cc/.test(suite))];
+    // TLS_CHACHA20_POLY1305_SHA256, and ECDHE with it.
+    assert.equal(new13[0], "1303", suites.join());
+    assert.match(old12[0], /^cca[89]$/, suites.join());
+    // Besides them: that renegotiation is secure.
+    assert.deepEqual(suites.filter((suite) => ![...new13, ...old12, "ff"].includes(suite)), []);
+  });
+
+  for (const kind of ["chooses by the client's order", "chooses so in tls 1.2"]) {
+    it(`uses ChaCha20 with a server that ${kind}`, async () => {
+      assert.equal((await stage.ask(`${named(kind)}/ok`)).status, 200);
+      assert.match(stage.tls[kind].handshakes[0].suite, /CHACHA20/);
     });
   }
 

@@ -5,7 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { constants, createGzip, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, createBrotliCompress, createGzip, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { open, settled, until } from "./client.mjs";
 import { expectError, expectErrorFrame } from "./expect.mjs";
@@ -16,6 +16,9 @@ import { ASKING, startStage } from "./stage.mjs";
 const WAYS = ["http", "socks"];
 const MIB = 1 << 20;
 const EVENTS = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+
+/** Brotli at a quality that does not take seconds. */
+const quick = (text) => brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } });
 
 const completion = (content) => JSON.stringify({ id: "c", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }], usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 } });
 const head = (headers, status = "200 OK") => `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
@@ -57,7 +60,7 @@ describe("a provider behind a proxy", () => {
       }
     });
 
-    for (const [coding, pack] of Object.entries({ gzip: gzipSync, "x-gzip": gzipSync, deflate: deflateSync, "Deflate": deflateRawSync })) {
+    for (const [coding, pack] of Object.entries({ gzip: gzipSync, "x-gzip": gzipSync, deflate: deflateSync, "Deflate": deflateRawSync, br: quick })) {
       it(`may compress although it was asked not to: ${coding}, ${way}`, async () => {
         const text = completion(randomBytes(200_000).toString("hex"));
         let asked;
@@ -75,17 +78,18 @@ describe("a provider behind a proxy", () => {
       });
     }
 
-    it(`may compress a stream, which stays live: ${way}`, async () => {
+    const STREAMS = { gzip: [createGzip, constants.Z_SYNC_FLUSH], br: [createBrotliCompress, constants.BROTLI_OPERATION_FLUSH] };
+    for (const [coding, [compress, FLUSH]] of Object.entries(STREAMS)) it(`may compress a stream, which stays live: ${coding}, ${way}`, async () => {
       let write;
       let end;
       stage.scripted.set(async ({ tls, body }) => {
         await body();
-        tls.write(`${EVENTS}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n`);
-        const gzip = createGzip();
-        gzip.on("data", (part) => tls.write(Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from("\r\n")])));
-        gzip.on("end", () => tls.end("0\r\n\r\n"));
-        write = (text) => gzip.write(text, () => gzip.flush(constants.Z_SYNC_FLUSH));
-        end = () => gzip.end();
+        tls.write(`${EVENTS}content-encoding: ${coding}\r\ntransfer-encoding: chunked\r\n\r\n`);
+        const packed = compress();
+        packed.on("data", (part) => tls.write(Buffer.concat([Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from("\r\n")])));
+        packed.on("end", () => tls.end("0\r\n\r\n"));
+        write = (text) => packed.write(text, () => packed.flush(FLUSH));
+        end = () => packed.end();
         write(word("word-0."));
       });
       const caller = await stage.openStream(`scripted-${way}/m`, ASKING);
@@ -99,17 +103,36 @@ describe("a provider behind a proxy", () => {
       assert.match((await caller.rest()).toString(), /\[DONE\]/);
     });
 
-    it(`may not send gigabytes in a few bytes: ${way}`, async () => {
-      const bomb = gzipSync(completion(" ".repeat(64 * MIB)));
-      answers(Buffer.concat([Buffer.from(head({ "content-encoding": "gzip", "content-length": bomb.length })), bomb]));
-      const answer = await ask();
-      expectError(answer, { status: 502, type: "upstream_error" });
-      assert.ok(answer.bytes.length < MIB);
-    });
+    for (const [coding, pack] of Object.entries({ gzip: gzipSync, br: quick })) {
+      const bomb = (text, type = head({ "content-encoding": coding })) => answers(Buffer.concat([Buffer.from(type), pack(text)]));
+
+      it(`may not send gigabytes in a few bytes: ${coding}, ${way}`, async () => {
+        bomb(completion(" ".repeat(64 * MIB)));
+        expectError(await ask(), { status: 502, type: "upstream_error", code: "answer_too_large", says: /longer than this gateway unpacks/ });
+        bomb(": still thinking\n\n".repeat(MIB), `${EVENTS}content-encoding: ${coding}\r\n\r\n`);
+        expectError(await ask({ stream: true }), { status: 502, code: "answer_too_large" });
+      });
+
+      it(`may not send them in a stream either: ${coding}, ${way}`, async () => {
+        // Of the relays, the runtime pipes the second.
+        for (const fields of [{}, ASKING]) {
+          bomb(word("first") + word("more").repeat(64_000) + DONE, `${EVENTS}content-encoding: ${coding}\r\n\r\n`);
+          const { status, text } = await ask({ stream: true, ...fields });
+          assert.equal(status, 200);
+          assert.ok(text.length < 2 * MIB && text.includes("first"), `${text.length} characters`);
+          expectErrorFrame(text, { type: "upstream_error", code: "answer_too_large" });
+        }
+      });
+    }
 
     it(`is told apart if it compresses in a way that cannot be undone: ${way}`, async () => {
-      answers(head({ "content-encoding": "br", "content-length": 3 }) + "abc");
-      expectError(await ask(), { status: 502, code: "upstream_unreachable", says: /compressed its response \(br\) although it was asked not to/ });
+      const [packed, code] = [zstdCompressSync(completion("zstd")), "upstream_unreachable"];
+      answers(Buffer.concat([Buffer.from(head({ "content-encoding": "zstd", "content-length": packed.length })), packed]));
+      expectError(await ask(), { status: 502, code, says: /compressed its response \(zstd\) although it was asked not to/ });
+      // A window of 16 MiB.
+      const wide = brotliCompressSync(completion("x".repeat(40 * MIB)), { params: { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_QUALITY]: 4 } });
+      answers(Buffer.concat([Buffer.from(head({ "content-encoding": "br" })), wide]));
+      expectError(await ask(), { status: 502, type: "upstream_error" });
     });
 
     // What is left out, and how the connection ends.

@@ -3,7 +3,7 @@
 
 import { authority, certificate } from "./certificates.mjs";
 import { startFake } from "./fake-openai.mjs";
-import { FAULTS, startFaultyProxy, startHttpProxy, startScripted, startSocksProxy, startTls } from "./proxies.mjs";
+import { FAULTS, startFaultyProxy, startHttpProxy, startScripted, startSilent, startSocksProxy, startTls } from "./proxies.mjs";
 import { DEAD_PORT, startStage } from "./stage.mjs";
 
 export const LOGIN = "proxy-user-1414213562:pa:ss-1732050807";
@@ -29,6 +29,8 @@ function certificates() {
       "tls 1.2": { ...own(rsa.leaf), maxVersion: "TLSv1.2" },
       "seldom called": own(ec.leaf),
       "seldom called over tls 1.2": { ...own(ec.leaf), maxVersion: "TLSv1.2" },
+      "chooses by the client's order": { ...own(ec.leaf), honorCipherOrder: false },
+      "chooses so in tls 1.2": { ...own(ec.leaf), honorCipherOrder: false, maxVersion: "TLSv1.2" },
       "another curve": { ...own(ec.leaf), ecdhCurve: "P-384" },
       "the wrong name": made({ names: ["wrong.test"] }),
       "an expired certificate": made({ until: -HOUR_MS }),
@@ -45,6 +47,7 @@ const PROXIES = {
   http: [() => startHttpProxy(), "http"],
   "http-login": [() => startHttpProxy({ login: LOGIN }), "http"],
   https: [({ proxy }) => startHttpProxy({ secure: proxy }), "https"],
+  "https-login": [({ proxy }) => startHttpProxy({ secure: proxy, login: LOGIN }), "https"],
   socks: [() => startSocksProxy(), "socks5"],
   "socks-login": [() => startSocksProxy({ login: LOGIN }), "socks5h"],
 };
@@ -71,6 +74,7 @@ export async function startProxyStage({ faults = Object.keys(FAULTS), more = "",
   const proxies = {};
   for (const [name, [make]] of Object.entries(PROXIES)) proxies[name] = await start(make({ proxy }));
   const scripted = await start(startScripted(own));
+  const silent = await start(startSilent());
   const suspect = await start(startHttpProxy({ secure: untrusted }));
   const faulty = {};
   for (const fault of faults) faulty[fault] = await start(startFaultyProxy(fault));
@@ -83,11 +87,12 @@ export async function startProxyStage({ faults = Object.keys(FAULTS), more = "",
     const address = (name) => `${PROXIES[name][1]}://${name.endsWith("login") ? `${WRITTEN}@` : ""}${proxies[name].host}`;
     add("direct", fake.origin, "none");
     for (const name of Object.keys(PROXIES)) add(name, over("ec"), address(name));
-    for (const name of ["http", "http-login", "socks"]) add(`plain-${name}`, fake.origin, address(name));
+    for (const name of ["http", "http-login", "https-login", "socks", "socks-login"]) add(`plain-${name}`, fake.origin, address(name));
     for (const kind of Object.keys(shown)) add(kind, over(kind), address("http"));
     for (const [fault, { host }] of Object.entries(faulty)) {
       for (const [kind, scheme] of [["http", "http"], ["socks", "socks5"]]) add(`${kind}-${fault}`, over("ec"), `${scheme}://${WRITTEN}@${host}`);
     }
+    add("silent", `https://localhost:${silent.port}`, address("http"));
     add("dead", over("ec"), `socks5://127.0.0.1:${DEAD_PORT}`);
     add("untrusted", over("ec"), `https://${suspect.host}`);
     add("nameless", over("ec"), "http://proxy.invalid:8080");
@@ -114,6 +119,7 @@ export async function startProxyStage({ faults = Object.keys(FAULTS), more = "",
     proxies,
     tls,
     scripted,
+    silent,
     roots,
     async stopAll() {
       await stage.stop();

@@ -9,65 +9,11 @@ import { after, before, describe, it } from "node:test";
 import { as, call, until } from "./client.mjs";
 import { startGateway, STILL } from "./harness.mjs";
 import { ADMIN_KEY, OFFICE, Office } from "./office.mjs";
+import { PACE } from "./pace.mjs";
+import { cpuTime } from "./process-memory.mjs";
+import { DAY, FOLD, LAST_DAY, QUARTER, batch, config, list, many, report, startFed, total } from "./report-stage.mjs";
 import { closeAll, openSession, openSocket } from "./socket.mjs";
 import { startStage } from "./stage.mjs";
-
-const DAY = 86_400_000;
-const QUARTER = 900_000;
-/** After this time the object folds, however few batches wait. */
-const FOLD = 6 * 3_600_000 + 1;
-const config = (reporting = "{}") => `
-providers: { demo: { adapter: echo, models: { echo: {} } } }
-reporting: ${reporting}
-`;
-
-/** A gateway whose operations object can be fed with batches. */
-const startFed = async ({ reporting, disk } = {}) => {
-  const gateway = await startGateway({ config: config(reporting), bindings: OFFICE, disk, entry: "production.mjs" });
-  const now = (await gateway.control({ speed: STILL })).now;
-  return { gateway, now, office: new Office(gateway.url), feed: (...feed) => gateway.control({ feed }), stop: () => gateway.stop() };
-};
-
-let made = 0;
-
-/** A batch of requests, each with what is special about it. */
-const batch = (requests, more = {}) => ({ id: ++made, summaries: requests.map(request), ...more });
-const request = ({ at, ...special }) => ({
-  at,
-  started: at - 900,
-  duration: 900,
-  ttft: 300,
-  gateway_time: 2,
-  request_id: `r-${++made}`,
-  key_id: "vk_a",
-  provider: "p",
-  model: "m",
-  route: "p/m",
-  status: 200,
-  outcome: "complete",
-  tokens: { fresh: 10, cache_read: 0, cache_write: 0, output: 5, reasoning: 0 },
-  cost: 1_000,
-  attempts: [{ provider: "p", model: "m", started: at - 890, ended: at }],
-  stream: false,
-  ...special,
-});
-const many = (count, special) => Array.from({ length: count }, (_, n) => special(n));
-
-// The days around now: a gateway's clock that was set forward may show another day, and a restart sets it back.
-const LAST_DAY = new Date(Date.now() + 10 * DAY).toISOString().slice(0, 10);
-const report = (office, query = "") => office.order("GET", `/reports?resolution=total&to=${LAST_DAY}${query}`);
-const total = async (office, query) => (await report(office, query)).totals.requests;
-
-/** All requests of a list, page by page. */
-async function list(office, query, limit = 1000) {
-  const all = [];
-  for (let before = ""; ; ) {
-    const page = await office.order("GET", `/requests?limit=${limit}${query}${before}`);
-    all.push(...page.data);
-    if (!page.has_more) return all;
-    before = `&before=${page.next_before}`;
-  }
-}
 
 describe("requests across keys", () => {
   let stage, office, key;
@@ -124,6 +70,41 @@ reporting: { timezone: Asia/Kolkata, tags: [team, env] }
     const [head, ...rows] = text.trim().split("\r\n");
     assert.ok(head.startsWith("period,model,requests,failed_requests,"));
     assert.deepEqual(rows.map((row) => row.split(",").slice(1, 4).join()), ["err-429,1,1", "ok,2,0"]);
+  });
+
+  it("stay with the owner that their key had", async () => {
+    const handed = await office.key("handed", { owner: "ann@example.com" });
+    await office.ask(handed, "ok", {}, { "x-request-id": "of-ann" });
+    await office.order("PATCH", "/keys/handed", { owner: "ben" });
+    // Isolates know of it within 4 s.
+    await stage.gateway.control({ advance: 5_000 });
+    await office.ask(handed, "ok", {}, { "x-request-id": "of-ben" });
+    const limited = await office.key("limited", { owner: "ben", requests_per_minute: 5 });
+    await office.ask(limited, "ok", {}, { "x-request-id": "of-ben-too" });
+    await office.order("DELETE", "/keys/handed");
+    const ids = async (query) => (await list(office, query)).map(({ request_id }) => request_id);
+    await until(async () => (await ids("&owner=ben")).length === 2, "the requests of both owners");
+    assert.deepEqual(await ids("&owner=ann%40example.com"), ["of-ann"]);
+    const { data, totals } = await office.order("GET", `/reports?group_by=owner&resolution=total&to=${LAST_DAY}`);
+    const owners = new Map(data.map(({ group, requests }) => [group.owner, requests]));
+    assert.deepEqual([owners.get("ann@example.com"), owners.get("ben")], [1, 2]);
+    assert.equal([...owners.values()].reduce((sum, n) => sum + n, 0), totals.requests);
+    assert.equal(await total(office, "&owner=ben"), 2);
+    assert.equal(await total(office, "&owner=ben&key=handed"), 1);
+  });
+
+  it("lose an owner who is to be forgotten, and their sums remain", async () => {
+    const before = await total(office, "");
+    const gone = async () => office.order("DELETE", "/requests?owner=ann%40example.com");
+    let answer = await gone();
+    const deleted = [answer.deleted];
+    while (!answer.is_complete) deleted.push((answer = await gone()).deleted);
+    assert.equal(deleted.reduce((sum, n) => sum + n, 0), 1);
+    assert.deepEqual(await list(office, "&owner=ann%40example.com"), []);
+    const { data } = await office.order("GET", `/reports?group_by=owner&resolution=total&to=${LAST_DAY}`);
+    const owners = data.map(({ group }) => group.owner);
+    assert.ok(owners.includes("(deleted)") && owners.includes("ben") && !owners.includes("ann@example.com"), owners.join());
+    assert.equal(await total(office, ""), before);
   });
 
   it("of a WebSocket have the tags of their chat", async () => {
@@ -187,6 +168,53 @@ describe("a store of reports that does not respond", () => {
       }, "the count of lost requests");
       assert.equal(lost, 1);
       assert.ok(totals.requests >= 1);
+    } finally {
+      await stage.stop();
+    }
+  });
+
+  it("is not waited for for ever by admins", async () => {
+    const stage = await startStage({ bindings: OFFICE, entry: "production.mjs", config: (fake) => `
+providers: { openai: { base_url: "${fake.base}", models: "*" } }
+logging: { output: { file: { path: logs } } }
+` });
+    try {
+      const office = new Office(stage.gateway.url);
+      await stage.gateway.control({ away: { OPERATIONS: "hangs", LOG_FILES: "hangs", HEALTH: "hangs" } });
+      const asking = Promise.all(["/reports", "/requests", "/alerts", "/audit", "/health", "/logs"].map((path) => office.order("GET", path, undefined, 503)));
+      let answers;
+      asking.then((all) => (answers = all), (error) => (answers = error));
+      // /logs asks two objects, one after the other.
+      for (let round = 0; round < 4 && !answers; round++) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        await stage.gateway.control({ advance: 41_000 });
+      }
+      const codes = (await asking).map(({ error }) => error.code);
+      assert.deepEqual(codes, ["reports_unavailable", "reports_unavailable", "alerts_unavailable", "audit_log_unavailable", "health_unavailable", "log_files_unavailable"]);
+      await stage.gateway.control({ away: {} });
+    } finally {
+      await stage.stop();
+    }
+  });
+});
+
+describe("an operations object that is far", () => {
+  it("is called once a second all the same, with all that has come meanwhile", async () => {
+    const stage = await startStage({ bindings: OFFICE, entry: "production.mjs" });
+    try {
+      const office = new Office(stage.gateway.url);
+      await stage.ask("ok");
+      await until(async () => (await total(office)) === 1, "the first report");
+      await stage.gateway.control({ far: { OPERATIONS: 100 }, calls: {} });
+      const from = performance.now();
+      const COUNT = 150;
+      for (let n = 0; n < COUNT; n++) await stage.ask("ok");
+      const { calls } = await stage.gateway.control();
+      const seconds = (performance.now() - from) / 1000;
+      const sent = calls.OPERATIONS ?? 0;
+      assert.ok(sent <= seconds / 1.1 + 2, `${sent} calls in ${seconds} s`);
+      await stage.gateway.control({ far: {} });
+      await until(async () => (await total(office)) === COUNT + 1, "all of them");
     } finally {
       await stage.stop();
     }
@@ -376,6 +404,54 @@ describe("the days of reports", () => {
   });
 });
 
+describe("a fold that fails", () => {
+  it("is tried again by the alarm and by the next batch, and nothing is lost or counted twice", async () => {
+    const disk = await mkdtemp(join(tmpdir(), "llm-bridge-reports-"));
+    const more = "logging: { output: { file: { path: logs } } }\n";
+    const start = () => startGateway({ config: config() + more, bindings: OFFICE, disk, entry: "production.mjs" });
+    let gateway = await start();
+    try {
+      const { now } = await gateway.control({ speed: STILL });
+      const line = JSON.stringify({ timestamp: new Date(now).toISOString(), level: "info", event: "request_complete", request_id: "waits" });
+      const lines = { records: [{ at: now, line }], lost: 0 };
+      const office = () => new Office(gateway.url);
+      const failures = () => gateway.logs().filter(({ event, error }) => event === "object_failed" && /SQLITE_FULL/.test(error)).length;
+      const planned = async () => (await gateway.control({ planned: true })).planned;
+      await gateway.control({ feed: [batch([{ at: now }, { at: now }], { lines })] });
+      assert.equal(await planned(), now + FOLD - 1, "lines for log files are folded by an alarm");
+      // The alarm's fold fails, again and again.
+      await gateway.control({ full: true });
+      for (let round = 1; round <= 3; round++) {
+        const { now: then } = await gateway.control({ advance: FOLD, alarm: true });
+        await until(() => failures() >= round, "the failure in the log");
+        assert.equal(await planned(), then + 300_000, "the alarm is set again");
+        assert.equal((await list(office(), "")).length, 2);
+        assert.equal(await total(office()), 2);
+      }
+      // So does one that a batch begins; the batch is refused as a whole, and accepted once there is room.
+      const next = batch([{ at: now }]);
+      await assert.rejects(gateway.control({ feed: [next] }));
+      await gateway.control({ full: false });
+      await gateway.control({ feed: [next] });
+      assert.equal(await total(office()), 3);
+      await gateway.control({ advance: 300_000, alarm: true });
+      for (const restarts of [false, true]) {
+        if (restarts) {
+          await gateway.stop();
+          gateway = await start();
+        }
+        assert.equal(await total(office()), 3);
+        assert.equal((await list(office(), "")).length, 3);
+        const { data } = await office().order("GET", "/logs?request_id=waits");
+        assert.equal(data.length, 1, "its line is in the log files, once");
+      }
+    } finally {
+      await gateway.stop();
+      await rm(disk, { recursive: true });
+    }
+  });
+});
+
 describe("a store of reports with many blocks", () => {
   it("finds a request by its id whatever its age, in few calls", { timeout: 170_000 }, async () => {
     const fed = await startFed();
@@ -431,15 +507,23 @@ describe("a full store of reports", () => {
         }
         const { rows } = await fed.gateway.control();
         test.diagnostic(`${((rows.OPERATIONS.written / REQUESTS) * 1).toFixed(4)} rows written per request`);
+        // It takes less than a second, as far as the machine does nothing else: other work counts for time, and less
+        // for CPU time, of which the fastest of some tries is looked at.
         const timed = async (path, check) => {
-          await fed.gateway.control({ calls: {} });
-          const from = performance.now();
-          const answer = await fed.office.order("GET", path);
-          const took = performance.now() - from;
-          const { calls } = await fed.gateway.control();
-          test.diagnostic(`${path}: ${took.toFixed(0)} ms, ${calls.OPERATIONS} calls`);
-          assert.ok(calls.OPERATIONS <= 50, path);
-          check(answer);
+          let fastest = Infinity;
+          for (let tries = 0; tries < 4 && fastest >= 1_000; tries++) {
+            await fed.gateway.control({ calls: {} });
+            const [from, cpuFrom] = [performance.now(), cpuTime(fed.gateway)];
+            const answer = await fed.office.order("GET", path);
+            const [took, cpu] = [performance.now() - from, cpuTime(fed.gateway) - cpuFrom];
+            fastest = Math.min(fastest, cpu);
+            const { calls } = await fed.gateway.control();
+            test.diagnostic(`${path}: ${took.toFixed(0)} ms, ${cpu} ms of CPU, ${calls.OPERATIONS} calls`);
+            assert.ok(calls.OPERATIONS <= 50, path);
+            check(answer);
+          }
+          // The pace of an idle machine is 2.
+          assert.ok(fastest < 500 * PACE, `${path}: ${fastest} ms of CPU`);
         };
         const whole = ({ totals, data }) => {
           assert.equal(totals.requests, REQUESTS);

@@ -14,7 +14,8 @@ import { LEASE_MS } from "./lease-stage.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { paced } from "./pace.mjs";
 import { cutAfterContent, cutBeforeContent, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
-import { REFUSALS, SPEECH, USAGE } from "./route-speech.mjs";
+import { begin } from "./route-faults.mjs";
+import { ERROR_EVENTS, REFUSALS, SPEECH, USAGE } from "./route-speech.mjs";
 import { RouteStage } from "./route-stage.mjs";
 
 // Dollars per million tokens are thousands of nano-dollars per token.
@@ -69,9 +70,9 @@ describe("the bill of a route", { concurrency: 8 }, () => {
   const short = ({ provider, model, key, failure, estimated }) => ({ provider, model, key, failure, estimated });
 
   /** A test with a failing first target, whole and streamed. `charge` says what the failed attempt costs. */
-  function bill(what, behaviour, failure, charge, forms = [false, true]) {
+  function bill(what, behaviour, failure, charge, forms = [false, true], kind = "openai") {
     for (const streams of forms) {
-      const scene = stage.scene({ first: cheap("openai"), second: dear("anthropic") }, BRIEF);
+      const scene = stage.scene({ first: cheap(kind), second: dear("anthropic") }, `${BRIEF}, recover: buffer`);
 
       it(`has an entry for each attempt: ${what}, ${streams ? "stream" : "whole"}`, async () => {
         const { key, account } = await newKey({ budget: { amount_nanos: 1e9, per: "day" } });
@@ -80,7 +81,7 @@ describe("the bill of a route", { concurrency: 8 }, () => {
         scene.expectServed(result, "second", [1, 1]);
         const receipt = await receiptOf(account);
         assert.deepEqual(receipt.attempts.map(short), [
-          { provider: scene.first.name, model: scene.first.model, key: 0, failure, estimated: charge === "estimate" },
+          { provider: scene.first.name, model: scene.first.model, key: 0, failure, estimated: ["estimate", "words"].includes(charge) },
           { provider: scene.second.name, model: scene.second.model, key: 0, failure: null, estimated: false },
         ]);
         const [failed, served] = receipt.attempts;
@@ -88,6 +89,11 @@ describe("the bill of a route", { concurrency: 8 }, () => {
         const { cost_nanos: cost, tokens } = failed;
         if (charge === "nothing") assert.equal(cost, 0, JSON.stringify(failed));
         if (charge === "estimate") assert.ok(cost > 0 && cost === costOf(PRICES.cheap, tokens.prompt, tokens.completion), JSON.stringify(failed));
+        if (charge === "words") {
+          // The prompt, and what had been generated of the answer.
+          assert.ok(tokens.completion > 0 && tokens.prompt > 0, JSON.stringify(failed));
+          assert.equal(cost, costOf(PRICES.cheap, tokens.prompt, tokens.completion), JSON.stringify(failed));
+        }
         if (charge === "usage") assert.equal(cost, costOf(PRICES.cheap, USAGE.prompt, 0), JSON.stringify(failed));
         const { data } = await office.order("GET", `/usage?key=${account}`);
         assert.deepEqual(data.map(({ provider, model }) => [provider, model]), [[scene.second.name, scene.second.model]], "usage is that of the target that served");
@@ -108,6 +114,51 @@ describe("the bill of a route", { concurrency: 8 }, () => {
   bill("an empty answer with its usage", succeed({ ...hollow, choices: [] }), "hollow", "usage", [false]);
   bill("an empty answer", succeed(""), "hollow", "estimate", [false]);
   bill("a stream of nothing but an end", stream("data: [DONE]\n\n"), "hollow", "estimate", [true]);
+
+  for (const kind of ["openai", "anthropic"]) {
+    bill(`an error in mid-answer of ${kind}`, (exchange) => {
+      exchange.openStream();
+      exchange.speech.stream({ text: "first words" }).slice(0, exchange.speech.contentAt + 1).forEach((event) => exchange.write(event));
+      exchange.write(ERROR_EVENTS[kind].overload);
+      exchange.end();
+    }, "overload", "words", [false, true], kind);
+    bill(`a connection that broke in mid-answer of ${kind}`, cutAfterContent, "unreachable", "words", [false, true], kind);
+  }
+
+  const said = "The gateway joins what two targets have said, ";
+  // It was given the beginning without the space at its end.
+  const continued = ok({ text: " and bills both." });
+  const words = (text) => (exchange) => {
+    exchange.openStream();
+    exchange.speech.stream({ text }).slice(0, exchange.speech.contentAt + 2).forEach((event) => exchange.write(event));
+    exchange.end();
+  };
+  for (const [mode, recovered, first, second] of [
+    ["buffer", "buffered", words(said), ok()],
+    ["restart", "restarted", (exchange) => (begin(exchange, "thinking"), exchange.end()), ok()],
+    ["continue", "joined", words(said), continued],
+  ]) {
+    const forms = { openai: "/v1/chat/completions", anthropic: "/v1/messages" };
+    for (const [client, path] of Object.entries(forms)) {
+      const scene = stage.scene({ first: cheap("openai"), second: dear("anthropic"), third: dear("openai") }, `${BRIEF}, recover: ${mode}`);
+
+      it(`bills each attempt once: ${mode}, for a client of ${client}`, async () => {
+        const { key, account } = await newKey({ budget: { amount_nanos: 1e9, per: "day" } });
+        scene.first.plays(first);
+        scene.second.plays(second);
+        const { answer } = await scene.open({ max_tokens: 1000 }, { path, key });
+        await answer.rest();
+        const receipt = await receiptOf(account);
+        assert.deepEqual([receipt.recovered, receipt.outcome, receipt.stream], [recovered, "complete", true], JSON.stringify(receipt));
+        assert.deepEqual(receipt.attempts.map(({ failure, estimated }) => [failure, estimated]), [["truncated", true], [null, false]]);
+        const [left, served] = receipt.attempts;
+        assert.ok(left.tokens.prompt > 0 && left.tokens.completion > 0, JSON.stringify(left));
+        assert.equal(left.cost_nanos, costOf(PRICES.cheap, left.tokens.prompt, left.tokens.completion));
+        assert.equal(served.cost_nanos, costOf(PRICES.dear, USAGE.prompt, USAGE.completion));
+        assert.deepEqual(scene.calls, [1, 1, 0]);
+      });
+    }
+  }
 
   const failing = stage.scene({ first: cheap("openai"), second: dear("anthropic"), third: cheap("gemini") }, BRIEF);
 

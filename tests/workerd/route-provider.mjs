@@ -118,6 +118,8 @@ export class RawProvider {
     socket.on("close", () => this.#sockets.delete(socket)).on("error", () => {});
     const request = await readRequest(socket);
     if (!request) return;
+    // It lists no models, and no test counts that as a call.
+    if (request.method === "GET") return void socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     this.requests.push(request);
     const behaviour = this.#script.length > 1 ? this.#script.shift() : this.#script[0];
     await (behaviour ?? ok())(new Exchange(this, socket, request));
@@ -170,7 +172,7 @@ function parseRequest(raw) {
   } else if (body.length < Number(headers["content-length"] ?? 0)) return null;
   const [method, url] = start.split(" ");
   const key = headers.authorization?.replace("Bearer ", "") ?? headers["x-api-key"] ?? headers["x-goog-api-key"];
-  return { raw, method, url, headers, key, body: JSON.parse(body) };
+  return { raw, method, url, headers, key, body: method === "GET" ? null : JSON.parse(body) };
 }
 
 function unchunked(bytes) {

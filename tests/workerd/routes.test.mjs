@@ -365,7 +365,7 @@ describe("the attempt at another target", { concurrency: 8 }, () => {
   const CALL = { id: "call_8231", type: "function", function: { name: "get_weather", arguments: '{"city":"Paris"}' } };
   const TURNS = [...HELLO, { role: "assistant", content: null, tool_calls: [CALL] }, { role: "tool", tool_call_id: "call_8231", content: "12 °C" }];
 
-  const thinking = stage.scene({ first: "openai", second: "anthropic" });
+  const thinking = stage.scene({ first: { kind: "openai", model: "gpt-5" }, second: "anthropic" });
 
   it("holds tools and thinking in its own form: OpenAI first, then Claude", async () => {
     thinking.first.plays(refusing(REFUSALS.openai.overload));

@@ -39,6 +39,8 @@ export async function startScripted({ bindings = {}, rows = ROWS, top = "", ...r
   const seen = [];
   let handler = json(500, "{}");
   const server = createServer(async (req, res) => {
+    // It lists no models.
+    if (req.method === "GET") return void res.writeHead(404).end();
     const pieces = [];
     for await (const piece of req) pieces.push(piece);
     const record = { url: req.url, headers: req.headers, body: JSON.parse(Buffer.concat(pieces)), closed: new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished))) };
@@ -48,7 +50,7 @@ export async function startScripted({ bindings = {}, rows = ROWS, top = "", ...r
   server.keepAliveTimeout = 0;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const host = `127.0.0.1:${server.address().port}`;
-  const row = ([name, [adapter, more]]) => `  ${name}: { adapter: ${adapter}, base_url: "http://${host}/v1", api_key_env: ANY_API_KEY, models: "*", ${more} }`;
+  const row = ([name, [adapter, more]]) => `  ${name}: { adapter: ${adapter}, base_url: "http://${host}/v1", ${more.includes("api_key_env:") ? "" : "api_key_env: ANY_API_KEY, "}${more.includes("models:") ? "" : 'models: "*", '}${more} }`;
   const config = [top, "providers:", ...Object.entries(rows).map(row), ""].join("\n");
   const gateway = await startGateway({ config, bindings: { ACCESS_API_KEYS: KEY, ANY_API_KEY: PROVIDER_KEY, ...bindings }, ...rest });
   const request = (path, body, headers = {}) => [`${gateway.url}${path}`, { method: "POST", headers: { ...as(KEY), ...headers }, body: JSON.stringify(body) }];

@@ -1,5 +1,5 @@
-// The gateway's entry module, wrapped for tests: a request to SPOIL makes the wasm trap, in a task of that
-// request.
+// The gateway's entry module, wrapped for tests: a request to /test/spoil makes the wasm trap, in a task of
+// that request; after one to /test/throw, the runtime throws an error through the wasm that calls it next.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
@@ -7,6 +7,14 @@ export const { Account, Directory, Health, LogFiles, Operations, Region, Session
 
 export default {
   fetch(request, env, ctx) {
+    if (request.url.endsWith("/test/throw")) {
+      const { now } = Date;
+      Date.now = () => {
+        Date.now = now;
+        throw new Error("the clock has stopped");
+      };
+      return new Response("set");
+    }
     if (!request.url.endsWith("/test/spoil")) return gateway.fetch(request, env, ctx);
     // An object at an address outside the memory.
     queueMicrotask(() => Account.prototype.fetch.call({ __wbg_ptr: 2 ** 31 }, request));

@@ -42,6 +42,18 @@ describe("when the wasm is spoilt", () => {
     assert.equal((await stage.chat("hidden/m")).status, 200);
   });
 
+  it("an error of the runtime that passes through the wasm ends open requests as a trap does", async () => {
+    stage.answer(() => {});
+    const seen = stage.seen.length;
+    const waiting = stage.chat("hidden/m");
+    await until(() => stage.seen.length > seen, "the request to reach the provider");
+    assert.equal((await call(`${stage.gateway.url}/test/throw`)).text, "set");
+    const [first, second] = await soon(Promise.all([waiting, stage.chat("hidden/m")]), "answers to both");
+    for (const answer of [first, second]) expectError(answer, { status: 500, code: "internal_error" });
+    stage.answer(json(200, COMPLETION));
+    assert.equal((await stage.chat("hidden/m")).status, 200);
+  });
+
   it("a long whole answer is broken off, and does not end as if it were whole", async () => {
     for (const headers of [{}, { "content-length": 8 << 20 }]) {
       const piece = Buffer.alloc(5 << 20, 32);

@@ -67,13 +67,13 @@ let watched = 0;
 export const freshId = () => `watched-${++watched}`;
 
 /**
- * Starts the stage. `config` makes the YAML from the fake, `bindings` are added to the usual keys; the rest is
- * for the gateway. If the times in `config` are `paced`, `pace: PACE` multiplies the fake's pauses too.
+ * Starts the stage. `config` makes the YAML from the fake, `bindings` are added to the usual keys, `services`
+ * makes those of the gateway from the fake; the rest is for the gateway. If the times in `config` are `paced`, `pace: PACE` multiplies the fake's pauses too.
  */
-export async function startStage({ config = usualConfig, bindings = {}, provider = startFake, pace = config === usualConfig ? PACE : 1, ...rest } = {}) {
+export async function startStage({ config = usualConfig, bindings = {}, services, provider = startFake, pace = config === usualConfig ? PACE : 1, ...rest } = {}) {
   const fake = await provider({ pace });
   try {
-    const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings }, ...rest });
+    const gateway = await startGateway({ config: config(fake), bindings: { ...USUAL_BINDINGS, ...bindings }, services: services?.(fake), ...rest });
     return new Stage(fake, gateway);
   } catch (fault) {
     await fake.stop();

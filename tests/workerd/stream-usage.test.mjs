@@ -228,3 +228,49 @@ describe("the usage of a stream", { concurrency: 6 }, () => {
     });
   });
 });
+
+describe("the usage of a stream on Cloudflare's free plan", () => {
+  let stage;
+  before(async () => {
+    const kinds = { unsaid: "", hiding: "stream_usage: hide" };
+    stage = await startStage({ config: (fake) => `plan: free\n${rows(kinds)(fake)}` });
+  });
+  after(() => stage.stop());
+
+  /** A stream, with an event that only a checked stream would drop, for a client that does not speak of its usage. */
+  async function ask(row, stream_options) {
+    const model = `free-${row}-${stream_options ? "asked" : "unasked"}`;
+    stage.fake.behave(model, async (exchange) => {
+      const [first, ...rest] = answerEvents(exchange.request);
+      exchange.openStream();
+      exchange.write(first);
+      for (const piece of [...rest.slice(0, 2), "data: {oops\n\n", ...rest.slice(2), DONE]) {
+        // Longer than what comes at once passes through the gateway.
+        await exchange.sleep(20);
+        exchange.write(piece);
+      }
+      exchange.end();
+    });
+    const seen = await stage.watch(`${row}/${model}`, { stream: true, ...(stream_options && { stream_options }) });
+    assert.equal(seen.answer.status, 200, seen.answer.text);
+    return { text: seen.answer.text, end: seen.end, sent: Buffer.concat(seen.record.sent).toString() };
+  }
+
+  it("is shown in a native stream, byte for byte", async () => {
+    const { text, sent, end } = await ask("unsaid");
+    assert.equal(text, sent);
+    assert.match(text, /oops/);
+    assert.deepEqual(chunks(text.replace("data: {oops\n\n", "")).at(-1).usage, USAGE);
+    assert.deepEqual([end.outcome, end.input_tokens, end.output_tokens], ["complete", 9, 7]);
+  });
+
+  it("is hidden, in a checked stream, from a client that wants none, and where the row says so", async () => {
+    for (const [row, options] of [["unsaid", { include_usage: false }], ["hiding", undefined]]) {
+      const { text, sent, end } = await ask(row, options);
+      assert.match(sent, /oops/);
+      assert.doesNotMatch(text, /oops|"choices":\[\]/);
+      expectOneDone(text);
+      assert.deepEqual([end.outcome, end.input_tokens, end.output_tokens], ["complete", 9, 7]);
+    }
+  });
+});

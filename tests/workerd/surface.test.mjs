@@ -48,7 +48,31 @@ describe("the surface", () => {
       assert.equal(answer.status, 200);
     });
 
-    for (const path of ["/", "/v1", "/v2/chat/completions", "/v1/chat", "/v1/chat/completions/more", "/v1/unheard-of", "/healthy", "/favicon.ico"]) {
+    it("says at the base URL that the gateway is there", async () => {
+      for (const path of ["/", "//", "/v1", "/v1/", "/api/hello"]) {
+        const answer = await call(`${stage.gateway.url}${path}`);
+        assert.deepEqual([answer.status, answer.json()], [200, { status: "ok" }], path);
+        assert.equal((await call(`${stage.gateway.url}${path}`, { method: "HEAD" })).status, 200, path);
+      }
+      expectError(await stage.request("/v1", { method: "POST" }), { status: 404, type: "invalid_request_error", code: "unknown_url", param: null });
+    });
+
+    it("passes over empty segments of a path, and still asks for the key that it needs", async () => {
+      for (const path of ["//v1/models", "/v1//models", "//models", "/v1beta//models"]) assert.equal((await stage.request(path)).status, 200, path);
+      const chat = await call(`${stage.gateway.url}//v1//chat/completions`, chatRequest(KEY, { model: "ok", messages: HELLO }));
+      assert.equal(chat.status, 200);
+      const admin = await stage.request("//admin//api/keys");
+      assert.deepEqual([admin.status, admin.headers["cache-control"]], [401, "no-store"]);
+    });
+
+    it("passes over a byte order mark before a request", async () => {
+      const request = chatRequest(KEY, { model: "ok", messages: HELLO });
+      const answer = await call(`${stage.gateway.url}${CHAT}`, { ...request, body: `\ufeff${request.body}` });
+      assert.equal(answer.status, 200);
+      assert.equal(stage.fake.last().request.model, "ok");
+    });
+
+    for (const path of ["/v2/chat/completions", "/v1/chat", "/v1/chat/completions/more", "/v1/unheard-of", "/healthy", "/favicon.ico"]) {
       it(`knows nothing at ${path}`, async () => {
         for (const method of ["GET", "POST"]) {
           const answer = await stage.request(path, { method });
@@ -65,6 +89,8 @@ describe("the surface", () => {
       ["DELETE", CHAT, "POST"],
       ["GET", "/v1/embeddings", "POST"],
       ["PUT", "/completions", "POST"],
+      ["PUT", "/v1/responses", "POST"],
+      ["GET", "/v1/responses/input_tokens", "POST"],
       ["POST", "/v1/models", "GET"],
       ["DELETE", "/v1/models/openai/ok", "GET"],
       ["PATCH", "/models", "GET"],
@@ -92,7 +118,7 @@ describe("the surface", () => {
       assert.equal((await stage.request(CHAT, { method: "HEAD" })).status, 405);
     });
 
-    for (const path of [CHAT, "/chat/completions", "/v1/embeddings", "/completions", "/v1/messages/count_tokens", ...READABLE]) {
+    for (const path of [CHAT, "/chat/completions", "/v1/embeddings", "/completions", "/v1/messages/count_tokens", "/v1/responses", "/v1beta/models/openai/ok:generateContent", ...READABLE]) {
       it(`answers OPTIONS on ${path} without a key`, async () => {
         const answer = await call(stage.gateway.url + path, { method: "OPTIONS" });
         assert.equal(answer.status, 204);
@@ -170,6 +196,16 @@ describe("the surface", () => {
       }
     });
 
+    it("have no such headers where no browser asks, unless a cache may keep the response for one", async () => {
+      const named = (answer) => Object.keys(answer.headers).filter((name) => name.startsWith("access-control-") || name === "vary");
+      const unasked = [await stage.ask("ok"), await stage.ask("ok", { stream: true }), await stage.ask("any/err-429"), await stage.post("{"), await stage.request("/nowhere", { method: "POST" })];
+      for (const answer of unasked) assert.deepEqual(named(answer), [], answer.text);
+      for (const path of ["/v1/models", "/health"]) {
+        const answer = await stage.request(path);
+        assert.equal(answer.headers["access-control-allow-origin"], "*", path);
+      }
+    });
+
     it("are answered in advance: method, headers, and for how long", async () => {
       const answer = await call(stage.gateway.url + CHAT, {
         method: "OPTIONS",
@@ -223,5 +259,9 @@ providers:
     const answer = await stage.ask("ok");
     assert.equal(answer.status, 200);
     assert.equal(answer.headers["access-control-allow-origin"], undefined);
+    assert.equal(answer.headers.vary, undefined);
+    const models = await stage.request("/v1/models");
+    assert.equal(models.headers["access-control-allow-origin"], undefined);
+    assert.match(models.headers.vary, /\borigin\b/i, "a cache must not give it to a page");
   });
 });

@@ -74,7 +74,6 @@ const BEFORE = [
   ["sends a page", raw(hangsUp, document("text/html", HTML)), INVALID],
   ["sends a page and says it is a stream", raw(hangsUp, document("text/event-stream", HTML)), { status: 502, type: "upstream_error" }],
   ["sends a line of text", raw(hangsUp, document("text/plain", "upstream connect error")), { status: 502, type: "upstream_error" }],
-  ["sends a whole answer and says it is a stream", raw(hangsUp, document("text/event-stream", COMPLETION)), { status: 502, type: "upstream_error" }],
   ["sends an error as a document", raw(hangsUp, document("application/json", OVERLOADED_BODY)), { status: 502, ...OVERLOADED }],
   ["sends an error as a document of a longer type", raw(hangsUp, document("application/json; charset=utf-8", OVERLOADED_BODY)), { status: 502, ...OVERLOADED }],
   ["sends an error as a document and says it is a stream", raw(hangsUp, document("text/event-stream", OVERLOADED_BODY)), { status: 502 }],
@@ -269,7 +268,6 @@ describe("the truth is told", { concurrency: 6 }, () => {
       ]),
       ["hangs up in the midst of a body of no known length", raw(hangsUp, `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n${half}`), INVALID],
       ["sends an error", raw(hangsUp, document("application/json", OVERLOADED_BODY)), { status: 502, ...OVERLOADED }],
-      ["sends a stream", stream(ends, (request) => [...whole(request), DONE]), INVALID],
       ["sends a choice that is none", raw(hangsUp, document("application/json", '{"id":"1"}')), INVALID],
     ]) {
       it(`${what}: a plain error`, async () => {

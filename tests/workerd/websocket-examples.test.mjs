@@ -1,8 +1,10 @@
 // The examples of docs/websocket.md, verbatim: in Node, and in a browser.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { browse, missing } from "./browser.mjs";
 import { soon } from "./client.mjs";
@@ -18,6 +20,17 @@ const config = () => `
 providers:
   demo: { adapter: echo, models: { echo: {}, echo-long: { echo: { words: 300, delay_ms: 20 } } } }
 `;
+
+/** The oldest Node.js in the folders of PATH, from 20. */
+function oldestNode() {
+  const version = (node) => {
+    const { stdout } = spawnSync(node, ["--version"], { encoding: "utf8" });
+    return stdout?.match(/^v(\d+)/)?.[1] ?? 0;
+  };
+  const known = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node")).filter(existsSync);
+  const all = [process.execPath, ...known].map((node) => [Number(version(node)), node]).filter(([major]) => major >= 20);
+  return all.sort(([one], [other]) => one - other)[0][1];
+}
 
 describe("the examples", { concurrency: 2 }, () => {
   let stage, wire, plainAnswer;
@@ -51,6 +64,18 @@ describe("the examples", { concurrency: 2 }, () => {
   it("without names runs in Node as it stands", async () => {
     const said = await run(plain, stage.gateway.url, (text, child) => isOver(text) && child.kill());
     assert.equal(streamedText(said), plainAnswer);
+  });
+
+  it("run in the oldest Node.js that is here, as the page says for that which README names", async () => {
+    const node = oldestNode();
+    for (const [script, isDone] of [[plain, isOver], [named, () => false]]) {
+      const here = script.replaceAll(ADDRESS, new URL(stage.gateway.url).host);
+      const child = spawn(node, ["--experimental-websocket", "--input-type=module", "-e", here], { stdio: ["ignore", "pipe", "inherit"] });
+      let said = "";
+      child.stdout.on("data", (part) => isDone((said += part)) && child.kill());
+      const code = await soon(new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 0))), "the example to end").finally(() => child.kill());
+      assert.deepEqual([code, said.length > 0], [0, true], node);
+    }
   });
 
   it("without names runs in Chromium as it stands", { skip: missing }, async () => {

@@ -14,7 +14,7 @@ const refusal = ({ status, body, headers = {} }) => whole(body, { status, header
 
 function* scenes() {
   for (const [scene, formats] of documents("translation/answered")) {
-    for (const [format, document] of Object.entries(formats)) yield { scene, format, document };
+    for (const [format, document] of Object.entries(formats).filter(([format]) => format in MODES)) yield { scene, format, document };
   }
 }
 
