@@ -238,8 +238,7 @@ dry-run: setup build
 # command. Each test in Node has one (tests/limits.mjs), each file (in milliseconds), and each test in Python
 # (tests/python/pytest.ini).
 limit = @scripts/limit.sh $(1) "$(2)"
-NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-timeout=1200000 \
-	--test-reporter=spec --test-reporter-destination=stdout --test-reporter=./tests/under-way.mjs --test-reporter-destination=stderr
+NODE_TEST := node tests/run.mjs
 
 lint:
 	cargo fmt --all --check
@@ -267,7 +266,7 @@ test-types: $(NPM_PACKAGES)
 
 # Most of these tests wait most of the time: two files at once, where Node alone would run one per core but one.
 test-workerd: build $(BROWSER)
-	$(call limit,3000,tests on workerd) $(NODE_TEST) --test-concurrency=2 'tests/workerd/**/*.test.mjs'
+	$(call limit,3000,tests on workerd) $(NODE_TEST) --concurrency=2 'tests/workerd/**/*.test.mjs'
 
 # Each agent by a model of another format than its own; `test-clis-all` by those of every format.
 test-clis: build $(CLIS) $(AIDER)

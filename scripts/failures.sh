@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs a command such as `make test`. If it fails, prints once more what it said of failures: failed tests with
 # their reasons, compile errors, and the targets that make gave up. CI ends with that: a failure of the first
-# suite stands thousands of lines before the end. Usage: scripts/failures.sh command…
+# suite stands thousands of lines before the end. If it succeeds, prints which files passed only when repeated.
+# Usage: scripts/failures.sh command…
 #
 # At most 80 lines of each report are printed.
 set -uo pipefail
@@ -9,7 +10,7 @@ log=$(mktemp -p "${TESTS_UNDER_WAY:-${TMPDIR:-/tmp}}")
 trap 'rm -f "$log"' EXIT
 "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
-[ "$status" -ne 0 ] || exit 0
+[ "$status" -ne 0 ] || { grep '^Passed only when repeated: ' "$log"; exit 0; }
 printf '\nWhat failed:\n'
 awk '
   # The reports of Node and pytest end a suite, and the line of make ends them.

@@ -15,7 +15,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 // The environment of a user's shell, without the variables of the make and the test runner that run this
 // file.
-const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, TESTS_UNDER_WAY, ...env } = process.env;
+const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, TESTS_UNDER_WAY, TESTS_FAILED, REPEAT_FAILED, ...env } = process.env;
 
 /** Runs a command from the checkout: its status and all of its output. */
 function run(command, args, more = {}) {
@@ -112,6 +112,49 @@ test("what CI prints ends with what failed, though the suite that failed was not
   const { status, said } = run(".ci/run", [], { PATH: `${folder}:${env.PATH}` });
   assert.equal(status, 2, said);
   assert.match(said, /✔ holds(.*\n)*What failed:\n✖ failing tests:\n\n.*failing\.test\.mjs:.*\n✖ breaks .*\n.*for this reason\n(.*\n)*make: \*\*\* .* one\] Error 1\n/);
+});
+
+const brokenOnce = (name) => `
+import { existsSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+const been = ${JSON.stringify(join(folder, name))};
+test("breaks once", () => {
+  if (existsSync(been)) return;
+  writeFileSync(been, "");
+  throw new Error("for this reason");
+});
+`;
+const BROKEN = 'import { test } from "node:test";\ntest("breaks each time", () => { throw new Error("for that reason"); });\n';
+
+test("CI runs few failed files once more, and names those that passed only then", () => {
+  const [one, two] = ["one", "two"].map((name) => file(`${name}.test.mjs`, brokenOnce(name)));
+  const makefile = file("Repeating", `test:\n\t@${nodeTest.join(" ")} ${one} ${two}\n`);
+  const make = file("make", `#!/bin/sh\nPATH=${env.PATH} exec make -f ${makefile} "$@"\n`);
+  chmodSync(make, 0o755);
+  const { status, said } = run(".ci/run", [], { PATH: `${folder}:${env.PATH}` });
+  assert.equal(status, 0, said);
+  assert.match(said, /for this reason(.*\n)*Once more, one at a time: \S*one\.test\.mjs, \S*two\.test\.mjs\n(.*\n)*✔ breaks once/);
+  assert.match(said, /\nPassed only when repeated: \S*one\.test\.mjs, \S*two\.test\.mjs\. Their first failures are above\.\n$/);
+});
+
+test("a file that fails twice fails the run, and without CI it runs once", () => {
+  const files = [file("once.test.mjs", brokenOnce("once")), file("broken.test.mjs", BROKEN)];
+  const twice = run(nodeTest[0], [...nodeTest.slice(1), ...files], { REPEAT_FAILED: "yes" });
+  assert.equal(twice.status, 1, twice.said);
+  assert.equal(twice.said.match(/^✖ breaks each time/gm).length, 4, "in the list and in the summary of both runs");
+  const alone = run(nodeTest[0], [...nodeTest.slice(1), file("once-more.test.mjs", brokenOnce("once-more"))]);
+  assert.equal(alone.status, 1, alone.said);
+  assert.doesNotMatch(alone.said, /Once more/);
+});
+
+test("many failed files are not repeated, and no module that only declares tests", () => {
+  const files = [1, 2, 3, 4].map((number) => file(`many-${number}.test.mjs`, brokenOnce(`many-${number}`)));
+  const many = run(nodeTest[0], [...nodeTest.slice(1), ...files], { REPEAT_FAILED: "yes" });
+  assert.equal(many.status, 1, many.said);
+  assert.doesNotMatch(many.said, /Once more/);
+  file("declares.mjs", brokenOnce("declares"));
+  const declared = run(nodeTest[0], [...nodeTest.slice(1), file("imports.test.mjs", 'import "./declares.mjs";\n')], { REPEAT_FAILED: "yes" });
+  assert.equal(declared.status, 1, declared.said);
 });
 
 test("a native test that hangs is named", () => {
