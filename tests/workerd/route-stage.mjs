@@ -49,10 +49,10 @@ class Scene {
   }
 
   /** Asserts that a role's answer came, whole or streamed, after the given numbers of calls. */
-  expectServed({ answer, said }, role, calls) {
+  expectServed({ answer, said, failed }, role, calls) {
     assert.equal(answer.status, 200, answer.text);
     assert.equal(said, `said by ${this[role].name}`, answer.text);
-    assert.deepEqual(this.calls, calls, "calls of the providers");
+    assert.deepEqual(this.calls, calls, `calls of the providers; failed attempts: ${JSON.stringify(failed)}`);
     assert.equal(answer.headers["x-llm-bridge-model"], this.target(role));
   }
 }
