@@ -10,13 +10,16 @@ use crate::policy::rendezvous::{ConversationKey, NodeId};
 
 /// How long a provider keeps a prompt that is not read again, in milliseconds: most do so for five minutes.
 const LIFE: Millis = 5 * 60 * 1_000;
-/// The conversations of one generation. Two generations are remembered.
+/// The prompts of one generation. Two generations are remembered.
 const GENERATION: usize = 2_048;
 
-/// Where a prompt was read.
+/// A conversation and the target that has read it. A client may hold one conversation with several models, so
+/// that one target's prompt must not replace another's.
+type Reading = (ConversationKey, NodeId);
+
+/// What a target has in its cache.
 #[derive(Clone, Copy, Debug)]
 struct WarmPrompt {
-    target: NodeId,
     tokens: u64,
     until: Millis,
 }
@@ -27,8 +30,8 @@ pub(super) struct WarmPrompts(RefCell<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<ConversationKey, WarmPrompt>,
-    old: HashMap<ConversationKey, WarmPrompt>,
+    young: HashMap<Reading, WarmPrompt>,
+    old: HashMap<Reading, WarmPrompt>,
 }
 
 impl WarmPrompts {
@@ -38,14 +41,15 @@ impl WarmPrompts {
         if generations.young.len() >= GENERATION {
             generations.old = mem::take(&mut generations.young);
         }
-        generations.young.insert(conversation, WarmPrompt { target, tokens, until: now.saturating_add(LIFE) });
+        generations.young.insert((conversation, target), WarmPrompt { tokens, until: now.saturating_add(LIFE) });
     }
 
     /// The tokens of a conversation's prompt that this target has read a short while ago.
     pub(super) fn tokens(&self, conversation: ConversationKey, target: NodeId, now: Millis) -> u64 {
         let generations = self.0.borrow();
-        let found = generations.young.get(&conversation).or_else(|| generations.old.get(&conversation));
-        found.filter(|prompt| prompt.target == target && now < prompt.until).map_or(0, |prompt| prompt.tokens)
+        let reading = (conversation, target);
+        let found = generations.young.get(&reading).or_else(|| generations.old.get(&reading));
+        found.filter(|prompt| now < prompt.until).map_or(0, |prompt| prompt.tokens)
     }
 }
 
@@ -58,14 +62,22 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_is_warm_where_it_was_read_last_for_five_minutes() {
+    fn a_prompt_is_warm_for_five_minutes_where_it_was_read() {
         let (warm, [one, other]) = (WarmPrompts::default(), [b"a", b"b"].map(|name| NodeId::of(&[name])));
         assert_eq!(warm.tokens(conversation(1), one, 0), 0);
         warm.note(conversation(1), one, 5_000, 0);
         assert_eq!((warm.tokens(conversation(1), one, LIFE - 1), warm.tokens(conversation(1), one, LIFE)), (5_000, 0));
         assert_eq!((warm.tokens(conversation(1), other, 0), warm.tokens(conversation(2), one, 0)), (0, 0));
-        warm.note(conversation(1), other, 6_000, 1);
-        assert_eq!((warm.tokens(conversation(1), one, 2), warm.tokens(conversation(1), other, 2)), (0, 6_000));
+        warm.note(conversation(1), one, 5_500, 1);
+        assert_eq!(warm.tokens(conversation(1), one, LIFE), 5_500);
+    }
+
+    #[test]
+    fn a_conversation_with_several_models_is_warm_at_each() {
+        let (warm, [large, small]) = (WarmPrompts::default(), [b"a", b"b"].map(|name| NodeId::of(&[name])));
+        warm.note(conversation(1), large, 5_000, 0);
+        warm.note(conversation(1), small, 6_000, 1);
+        assert_eq!((warm.tokens(conversation(1), large, 2), warm.tokens(conversation(1), small, 2)), (5_000, 6_000));
     }
 
     #[test]

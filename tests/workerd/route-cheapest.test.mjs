@@ -60,4 +60,16 @@ describe("the cheapest target", { concurrency: 8 }, () => {
     warm.second.plays(refusing(REFUSALS.openai.unsupported), ok());
     warm.expectServed(await chat(next), "first", [3, 3]);
   });
+
+  const two = { first: at("{ input: 1, cached_input: 1, output: 1 }"), second: at("{ input: 1.5, cached_input: 0.1, output: 1 }") };
+  const large = stage.scene(two, CHEAPEST);
+  const small = stage.scene(two, CHEAPEST);
+
+  it("is still that one after another model was asked in the same conversation", async () => {
+    const messages = say(`Again ${"word ".repeat(8_000)}`);
+    large.first.plays(refusing(REFUSALS.openai.unsupported), ok());
+    large.expectServed(await large.chat({ messages }), "second", [1, 1]);
+    small.expectServed(await small.chat({ messages }), "first", [1, 0]);
+    large.expectServed(await large.chat({ messages }), "second", [1, 2]);
+  });
 });
