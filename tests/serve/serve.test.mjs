@@ -55,6 +55,19 @@ test("a changed file is served without a restart; a running stream goes on; a fa
   assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
 });
 
+test("what is saved while it starts is served, too", async () => {
+  const config = file("c.yaml", configuration(fake.origin));
+  const gateway = launch({ config });
+  // It has read the file before it locks its data, and follows it only when workerd runs.
+  await until(() => existsSync(join(gateway.data, "lock")), "the lock");
+  save(config, configuration(fake.origin, "  other: { adapter: echo, models: { echo: {} } }\n"));
+  await gateway.seen("serve_reloaded");
+  gateway.workerd = owners(gateway.data).workerd;
+  const [, url] = /(http:\S+)$/.exec((await gateway.seen("serve_listening")).message);
+  assert.equal((await chat(url, "other/echo")).status, 200);
+  await gateway.stop();
+});
+
 test("a file that disappears and a section that objects keep are said", async () => {
   const config = file("c.yaml", configuration(fake.origin));
   const gateway = await serve({ config });
