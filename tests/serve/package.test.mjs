@@ -16,6 +16,11 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** The folder of npm, which is beside another Node than the one that runs the tests. */
 const npm = realpathSync(execFileSync("which", ["npm"], { encoding: "utf8" }).trim());
 
+/** A setting of npm on this machine. */
+const setting = (name) => execFileSync(process.execPath, [npm, "config", "get", name], { encoding: "utf8" }).trim();
+/** How this machine reaches a registry. */
+const REGISTRY = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO)_PROXY|NPM_CONFIG_.*)$/i.test(name)));
+
 let packed;
 let place;
 let bin;
@@ -94,8 +99,7 @@ test("check says what the gateway would say", async () => {
 test("deploy gives wrangler a whole worker", { timeout: 500_000 }, async () => {
   // npx is a script beside npm's. wrangler comes from npm's cache, if it is there.
   symlinkSync(join(dirname(npm), "npx-cli.js"), join(bin, "npx"));
-  const cache = execFileSync(process.execPath, [npm, "config", "get", "cache"], { encoding: "utf8" }).trim();
-  const { code, text } = await command(["deploy", "--dry-run"], { npm_config_cache: cache, npm_config_prefer_offline: "true" }, { patience_ms: 480_000 });
+  const { code, text } = await command(["deploy", "--dry-run"], { ...REGISTRY, npm_config_userconfig: setting("userconfig"), npm_config_cache: setting("cache"), npm_config_prefer_offline: "true" }, { patience_ms: 480_000 });
   assert.equal(code, 0, text);
   for (const name of ["ACCOUNTS", "OPERATIONS", "ASSETS"]) assert.ok(text.includes(`env.${name}`), text);
   assert.match(text, /--dry-run: exiting now/);
