@@ -238,7 +238,9 @@ dry-run: setup build
 # command. Each test in Node has one (tests/limits.mjs), each file (in milliseconds), and each test in Python
 # (tests/python/pytest.ini).
 limit = @scripts/limit.sh $(1) "$(2)"
-NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-timeout=1200000 \
+# Files run one after the other on every machine: where Node counted the cores, some would share a folder or a core that
+# they have alone elsewhere.
+NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-concurrency=1 --test-timeout=1200000 \
 	--test-reporter=spec --test-reporter-destination=stdout --test-reporter=./tests/under-way.mjs --test-reporter-destination=stderr
 
 lint:
@@ -265,7 +267,7 @@ test-size: build
 test-types: $(NPM_PACKAGES)
 	$(call limit,600,tests of the SDKs' types) $(NODE_TEST) 'tests/types/**/*.test.mjs'
 
-# Most of these tests wait most of the time: two files at once, where Node alone would run one per core but one.
+# Most of these tests wait most of the time: two files at once.
 test-workerd: build $(BROWSER)
 	$(call limit,3000,tests on workerd) $(NODE_TEST) --test-concurrency=2 'tests/workerd/**/*.test.mjs'
 
