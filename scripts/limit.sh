@@ -63,8 +63,8 @@ fi
 wait "$child"
 status=$?
 
-# Processes that are just ending get a moment.
-for _ in {1..20}; do
+# Processes that are just ending get half a minute.
+for _ in {1..60}; do
   left=$(marked)
   [ -z "$left" ] && exit "$status"
   sleep 0.5
