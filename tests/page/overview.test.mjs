@@ -22,6 +22,8 @@ describe("the overview", { skip: missing }, () => {
     const tab = await page.open(options);
     await signIn(tab, ADMIN_KEY);
     await tab.goto(`${page.front.url}/${hash}`);
+    // Figures of another range stay until those of this one have come.
+    await settled(tab);
     return tab;
   };
 
