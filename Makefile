@@ -238,8 +238,8 @@ dry-run: setup build
 # command. Each test in Node has one (tests/limits.mjs), each file (in milliseconds), and each test in Python
 # (tests/python/pytest.ini).
 limit = @scripts/limit.sh $(1) "$(2)"
-# Files run one after the other on every machine: where Node counted the cores, some would share a folder or a core that
-# they have alone elsewhere.
+# Files run one after the other on every machine: where Node counted the cores, some would share a folder or a
+# core that they have alone elsewhere.
 NODE_TEST := node --import ./tests/limits.mjs --test --test-force-exit --test-concurrency=1 --test-timeout=1200000 \
 	--test-reporter=spec --test-reporter-destination=stdout --test-reporter=./tests/under-way.mjs --test-reporter-destination=stderr
 

@@ -46,7 +46,7 @@ export async function askModel({ api, key, body, signal, onChange }) {
   await look(api, run.id, signal, change);
 }
 
-/** Reads the record of the request, for its cost, until it is stopped. Without one, the cost stays unknown. */
+/** Reads the record of the request, for its cost, or until Stop. Without one, the cost stays unknown. */
 async function look(api, id, signal, change) {
   for (const pause of LOOKS_MS) {
     await new Promise((resolve) => {

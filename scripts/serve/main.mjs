@@ -54,8 +54,8 @@ async function configure({ control }, text, say) {
 }
 
 /**
- * Serves the file anew when it changes, and when the process gets SIGHUP. `first` is what is served, `looked` the mark
- * of the file before that was read: what was saved since then is a change, too.
+ * Serves the file anew when it changes, and when the process gets SIGHUP. `first` is what is served, `looked`
+ * the mark of the file before that was read: what was saved since then is a change, too.
  */
 function follow(path, { first, looked }, worker, output, say) {
   let current = first;

@@ -6,7 +6,7 @@ import { command } from "./control.mjs";
 
 /** How often the worker is asked what is under way. */
 const POLL_MS = 50;
-/** How long requests that were cut have for their receipts. Looks are counted: a pause of the machine is none of it. */
+/** How long requests that were cut have for their receipts. Looks are counted, and no pause is part of it. */
 const RECEIPTS_MS = 10_000;
 /** How long workerd has to end after SIGTERM. */
 const EXIT_MS = 3_000;

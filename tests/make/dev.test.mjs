@@ -185,8 +185,8 @@ describe("make dev", () => {
   });
 
   /**
-   * Sends a chat, and returns its response with what the proxy was spoken to meanwhile. A call that wrangler had begun
-   * when it took a new configuration, it refuses, and asks in these words to be sent it again.
+   * Sends a chat, and returns its response with what the proxy was spoken to meanwhile. A call that wrangler
+   * had begun when it took a new configuration, it refuses, and asks in these words to be sent it again.
    */
   async function post(request, proxy) {
     for (;;) {

@@ -1,5 +1,5 @@
-// A port of this machine that nobody uses at the moment, and that the system gives to nobody who asks for any port or
-// calls somebody: what is started at it may need minutes until it listens there.
+// A port of this machine that nobody uses at the moment, and that the system gives to nobody who asks for any
+// port or calls somebody: what is started at it may need minutes until it listens there.
 
 import { once } from "node:events";
 import { createServer } from "node:net";

@@ -42,8 +42,8 @@ const sleeps = (n) => String(1_000_000_000 + process.pid * 10 + n);
 const PATIENCE_MS = 150_000;
 
 /**
- * Runs a command that ends in limit.sh and lets its time be up when `isBegun` is true of what it has said and of the
- * tests that it has written down. Returns what `run` returns.
+ * Runs a command that ends in limit.sh and lets its time be up when `isBegun` is true of what it has said and
+ * of the tests that it has written down. Returns what `run` returns.
  */
 async function overrun(command, args, isBegun, more = {}) {
   const place = mkdtempSync(join(folder, "under-way-"));

@@ -175,7 +175,10 @@ async function completeLogs(gateway) {
 /** The receipts of a key; a key without an account has none. */
 const receiptsOf = (office, id) => office.receipts(id).catch(() => []);
 
-/** All receipts by request, once each that began has one and no more come: those of keys without limits are collected for a moment. */
+/**
+ * All receipts by request, once each that began has one and no more come: those of keys without limits are
+ * collected for a moment.
+ */
 async function completeReceipts({ office, keys, gateway }, begun) {
   // A fixed key has no account before its first receipt.
   const fixed = gateway.logs().find(({ key_id, event, model }) => key_id?.startsWith("key_") && model && TERMINAL.has(event))?.key_id;

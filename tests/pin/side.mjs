@@ -43,7 +43,8 @@ export const ROWS = {
   "gemini-edited": ["gemini", "", 'max_tokens: 100, param_config: { update_params: { safetySettings: [] } }'],
 };
 
-// One deadline per row, so that it is known which one passes; what a provider says before its silence comes earlier.
+// One deadline per row, so that it is known which one passes; what a provider says before its silence comes
+// earlier.
 const CLOCKS = { connect: paced(1.5), first_token: paced(1.5), idle: paced(1.5), total: paced(2.5) };
 for (const format of ["openai", "anthropic", "gemini"]) {
   for (const [clock, seconds] of Object.entries(CLOCKS)) ROWS[`${format}-${clock}`] = [format, `clocks: { ${clock}: ${seconds} }`];

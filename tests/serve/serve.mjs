@@ -66,8 +66,9 @@ export async function run(words, env = {}, { cwd, main = MAIN, patience_ms = COM
 }
 
 /**
- * Starts the gateway and waits for nothing. `config` is a path. Without `listen` it is a free port on loopback. The
- * lines of standard output and of standard error are in `lines` as they come: between the two there is no order.
+ * Starts the gateway and waits for nothing. `config` is a path. Without `listen` it is a free port on
+ * loopback. The lines of standard output and of standard error are in `lines` as they come: between the two
+ * there is no order.
  */
 export function launch({ config, data = join(folder(), "data"), listen = ["http://127.0.0.1:0"], words = [], env = SECRETS, isPrivate = true }) {
   const all = ["serve", "--config", config, "--data", data, ...listen.flatMap((url) => ["--listen", url]), ...(isPrivate ? ["--allow-private", "127.0.0.1"] : []), ...words];
@@ -112,7 +113,7 @@ function isFree(data) {
   }
 }
 
-/** The processes that have a data directory, by their names. They are written down before an address is told. */
+/** The processes that have a data directory, by their names: written down before an address is told. */
 export const owners = (data) => JSON.parse(readFileSync(join(data, "lock"), "utf8"));
 
 /** Starts the gateway as {@link launch} does, and waits until it is ready. */

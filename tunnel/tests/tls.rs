@@ -318,7 +318,7 @@ fn roots_that_cannot_be_read_are_refused() {
     }
 }
 
-/// Where the header of each record has its minor version, which nothing protects and TLS has receivers ignore.
+/// Where the header of each record has its minor version, which nothing protects and receivers of TLS ignore.
 fn minor_versions(flight: &[u8]) -> Vec<usize> {
     let mut places = Vec::new();
     let mut record = 0;
