@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { afterEach } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const HOME = fileURLToPath(new URL("../../.tools/browser/", import.meta.url));
@@ -28,11 +29,20 @@ export async function startBrowser() {
   return chromium.launch({ executablePath: await packed.executablePath(), args: FLAGS, headless: true, timeout: 120_000 });
 }
 
+/** The contexts of the tabs that the running test has opened. */
+const contexts = new Set();
+// A view goes on asking the gateway. What it asks must not be taken for a call of the next test's.
+if (process.env.NODE_TEST_CONTEXT) afterEach(async () => {
+  await Promise.all([...contexts].map((context) => context.close()));
+  contexts.clear();
+});
+
 const SIZES = { wide: { width: 1280, height: 860 }, narrow: { width: 390, height: 844 } };
 
 /** A tab in a context of its own. `faults` collects errors of the page, and what its security policy blocks. */
 export async function openTab(browser, url, { size = "wide", theme = "light", locale = "en-GB", zone = "Europe/Berlin" } = {}) {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, locale, timezoneId: zone, reducedMotion: "reduce" });
+  contexts.add(context);
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(url).origin });
   const tab = await context.newPage();
   // This only delays the failure of what never comes.
