@@ -264,9 +264,9 @@ test-size: build
 test-types: $(NPM_PACKAGES)
 	$(call limit,600,tests of the SDKs' types) $(NODE_TEST) 'tests/types/**/*.test.mjs'
 
-# Most of these tests wait most of the time: two files at once, where Node alone would run one per core but one.
+# Most of these tests wait most of the time: two files at once.
 test-workerd: build $(BROWSER)
-	$(call limit,3000,tests on workerd) $(NODE_TEST) --concurrency=2 'tests/workerd/**/*.test.mjs'
+	$(call limit,4000,tests on workerd) $(NODE_TEST) --concurrency=2 'tests/workerd/**/*.test.mjs'
 
 # Each agent by a model of another format than its own; `test-clis-all` by those of every format.
 test-clis: build $(CLIS) $(AIDER)
@@ -284,7 +284,7 @@ pictures: build $(BROWSER)
 	@node tests/page/pictures.mjs
 
 test-page: build $(BROWSER)
-	$(call limit,1200,tests of the dashboard) $(NODE_TEST) 'tests/page/**/*.test.mjs'
+	$(call limit,1800,tests of the dashboard) $(NODE_TEST) 'tests/page/**/*.test.mjs'
 
 test-pin: build
 	$(call limit,900,pinned behaviour and stored data) $(NODE_TEST) 'tests/pin/**/*.test.mjs' 'tests/stored/**/*.test.mjs'

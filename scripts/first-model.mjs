@@ -11,7 +11,7 @@ const key = quoted?.trim().replace(/^(["'])(.*)\1$/, "$2").split(",")[0].trim();
 
 /** The names of models, without patterns. */
 async function list(query) {
-  const response = await fetch(`${origin}/v1/models${query}`, { headers: key ? { authorization: `Bearer ${key}` } : {}, signal: AbortSignal.timeout(10_000) });
+  const response = await fetch(`${origin}/v1/models${query}`, { headers: key ? { authorization: `Bearer ${key}` } : {}, signal: AbortSignal.timeout(60_000) });
   const names = (await response.json()).data?.map(({ id }) => id) ?? [];
   return names.filter((name) => !name.includes("*")).sort((a, b) => (b === "demo/echo") - (a === "demo/echo"));
 }

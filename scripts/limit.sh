@@ -4,7 +4,7 @@
 #
 # When the time is up it reports the running tests, kills every process that the command started, and ends
 # with status 124. The folder $TESTS_UNDER_WAY names the running tests: `suite` is written here, `tests` by
-# the test runners. Limits nest.
+# the test runners. Limits nest. On SIGUSR1 the time is up at once.
 set -uo pipefail
 seconds=$1 name=$2
 shift 2
@@ -31,11 +31,15 @@ marked() { grep -lsaF -- "$mark" /proc/[0-9]*/environ 2>/dev/null | sed -E 's,/p
 end_all() {
   # Suppresses the shell's message about each killed process.
   exec 2>/dev/null
-  local round
-  for round in 1 2 3; do
+  local round left
+  # A process can start another while it is looked for, and takes a moment to be gone.
+  for round in {1..100}; do
     kill -KILL -- "-$child"
-    # shellcheck disable=SC2046 # numbers, each an argument
-    kill -KILL $(marked)
+    left=$(marked)
+    [ -z "$left" ] && [ "$round" -gt 1 ] && break
+    # shellcheck disable=SC2086 # numbers, each an argument
+    kill -KILL $left
+    sleep 0.1
   done
   wait "$child"
 }
@@ -43,6 +47,7 @@ trap 'end_all; exit 143' TERM HUP
 trap 'end_all; exit 130' INT
 
 SECONDS=0
+trap 'SECONDS=$seconds' USR1
 while kill -0 "$child" 2>/dev/null && [ "$SECONDS" -lt "$seconds" ]; do sleep 0.3; done
 
 if kill -0 "$child" 2>/dev/null; then
@@ -58,8 +63,8 @@ fi
 wait "$child"
 status=$?
 
-# Processes that are just ending get a moment.
-for _ in {1..20}; do
+# Processes that are just ending get half a minute.
+for _ in {1..60}; do
   left=$(marked)
   [ -z "$left" ] && exit "$status"
   sleep 0.5

@@ -2,7 +2,7 @@
 // follow code here.
 import * as real from "node:test";
 
-const timeout = Number(process.env.TEST_LIMIT_MS ?? 180_000);
+const timeout = Number(process.env.TEST_LIMIT_MS ?? 300_000);
 
 const limited = (declare) => (...args) => {
   const at = args.findIndex((arg) => typeof arg === "function");

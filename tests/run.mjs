@@ -1,5 +1,8 @@
 // Runs test files with Node's runner and the limits of this project: `node tests/run.mjs [--concurrency=N] PATTERN…`.
 //
+// Files run one after the other on every machine, or N at once: where Node counted the cores, some would share a folder
+// or a core that they have alone elsewhere.
+//
 // With REPEAT_FAILED=yes, as in `.ci/run`, up to MOST_REPEATED files that failed run once more, one at a time: a
 // machine that other programs load can break a test that waits. A fault of the product fails both runs. Files that
 // passed only then are named at the end, so that their tests are mended.
@@ -20,10 +23,10 @@ const OPTIONS = [
 
 /** Runs the files; resolves to the runner's status, and to the files that failed, or null if it did not say which. */
 async function run(files, concurrency) {
-  const folder = mkdtempSync(join(tmpdir(), "llm-bridge-tests-"));
+  const folder = mkdtempSync(join(process.env.TESTS_UNDER_WAY ?? tmpdir(), "failed-"));
   const list = join(folder, "failed");
   try {
-    const options = concurrency ? [...OPTIONS, `--test-concurrency=${concurrency}`] : OPTIONS;
+    const options = [...OPTIONS, `--test-concurrency=${concurrency}`];
     const child = spawn(process.execPath, [...options, ...files], { stdio: "inherit", env: { ...process.env, TESTS_FAILED: list } });
     const status = await new Promise((resolve) => child.on("exit", (code) => resolve(code ?? 1)));
     return { status, failed: readList(list) };
@@ -41,7 +44,7 @@ function readList(path) {
 }
 
 const given = process.argv.slice(2);
-const concurrency = given.find((word) => word.startsWith("--concurrency="))?.split("=")[1];
+const concurrency = given.find((word) => word.startsWith("--concurrency="))?.split("=")[1] ?? "1";
 const first = await run(given.filter((word) => !word.startsWith("--")), concurrency);
 process.exitCode = first.status;
 
@@ -51,7 +54,7 @@ const mayRepeat = process.env.REPEAT_FAILED === "yes" && first.status === 1 && f
 if (mayRepeat && first.failed.length > 0 && first.failed.length <= MOST_REPEATED) {
   const names = first.failed.map((path) => relative(process.cwd(), path)).join(", ");
   console.log(`\nOnce more, one at a time: ${names}`);
-  const second = await run(first.failed, 1);
+  const second = await run(first.failed, "1");
   process.exitCode = second.status;
   if (second.status === 0) console.log(`\nPassed only when repeated: ${names}. Their first failures are above.`);
 }

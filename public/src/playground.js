@@ -17,7 +17,7 @@ export function bodyOf({ system, prompt, tools, effort, image, max_tokens: limit
 /** The longest raw response that is kept, in characters. */
 const MAX_RAW = 200_000;
 /** A request is listed some seconds after its end. */
-const LOOKS_MS = [1500, 2000, 3000];
+const LOOKS_MS = [1500, 2000, 3000, 5000, 10_000, 20_000];
 
 /** Calls a model, and tells what has become of it with each event. Does not throw, unless it is aborted. */
 export async function askModel({ api, key, body, signal, onChange }) {
@@ -43,13 +43,17 @@ export async function askModel({ api, key, body, signal, onChange }) {
     throw fault;
   }
   change({ took: since(), isDone: true });
-  await look(api, run.id, change);
+  await look(api, run.id, signal, change);
 }
 
-/** Reads the record of the request, for its cost. Without one, the cost stays unknown. */
-async function look(api, id, change) {
+/** Reads the record of the request, for its cost, or until Stop. Without one, the cost stays unknown. */
+async function look(api, id, signal, change) {
   for (const pause of LOOKS_MS) {
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await new Promise((resolve) => {
+      setTimeout(resolve, pause);
+      signal.addEventListener("abort", resolve, { once: true });
+    });
+    if (signal.aborted) return;
     const record = await api.get(`/requests/${segment(id)}`).catch(() => null);
     if (record) return change({ record });
   }

@@ -3,7 +3,7 @@
 
 import { spawn } from "node:child_process";
 import { lookup } from "node:dns/promises";
-import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { backup, restore } from "./backup.mjs";
 import { envFiles, guarded } from "../npm/command.mjs";
 import { command } from "./control.mjs";
@@ -25,6 +25,16 @@ function read(path, option) {
   }
 }
 
+/** What of a file differs after it was written or replaced. null: there is none. */
+function mark(path) {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join();
+  } catch {
+    return null;
+  }
+}
+
 /** Writes a line of the launcher's own, as the gateway's log has them. */
 function speaker(output) {
   const isTerminal = output === CONSOLE && process.stderr.isTTY;
@@ -43,8 +53,11 @@ async function configure({ control }, text, say) {
   return faults.length === 0;
 }
 
-/** Serves the file anew when it changes, and when the process gets SIGHUP. */
-function follow(path, first, worker, output, say) {
+/**
+ * Serves the file anew when it changes, and when the process gets SIGHUP. `first` is what is served, `looked`
+ * the mark of the file before that was read: what was saved since then is a change, too.
+ */
+function follow(path, { first, looked }, worker, output, say) {
   let current = first;
   let turn = Promise.resolve();
   const reload = (isAsked) => {
@@ -57,12 +70,17 @@ function follow(path, first, worker, output, say) {
       else say("serve_reload_refused", `${path} is faulty. The configuration before it is served until that is corrected.`, "error");
     }).catch((fault) => say("serve_reload_refused", `${path} could not be loaded: ${fault.message}. What was served is.`, "error"));
   };
-  watchFile(path, { interval: WATCH_MS }, () => reload(false));
+  const timer = setInterval(() => {
+    const now = mark(path);
+    if (now === looked) return;
+    looked = now;
+    reload(false);
+  }, WATCH_MS);
   process.on("SIGHUP", () => {
     output.reopen();
     reload(true);
   });
-  return () => unwatchFile(path);
+  return () => clearInterval(timer);
 }
 
 /** Tells systemd, if it started us. */
@@ -78,6 +96,7 @@ async function serve(words) {
     return 0;
   }
   const options = serveOptions(words, process.env);
+  const looked = mark(options.config);
   const text = read(options.config, "config");
   const environment = variables(process.env, options.envFiles.length ? options.envFiles : envFiles(), text);
   const settings = {
@@ -102,7 +121,7 @@ async function serve(words) {
   }
   for (const { name, scheme, host } of options.sockets) say("serve_listening", `LLM Bridge listens on ${scheme}://${host}:${worker.ports[name]}`);
   notify("--ready");
-  const unfollow = follow(options.config, text, worker, output, say);
+  const unfollow = follow(options.config, { first: text, looked }, worker, output, say);
   const failed = await untilStopped(worker, options, say, stopping);
   unfollow();
   held.release();

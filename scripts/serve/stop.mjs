@@ -6,7 +6,7 @@ import { command } from "./control.mjs";
 
 /** How often the worker is asked what is under way. */
 const POLL_MS = 50;
-/** How long requests that were cut have for their receipts. */
+/** How long requests that were cut have for their receipts. Looks are counted, and no pause is part of it. */
 const RECEIPTS_MS = 10_000;
 /** How long workerd has to end after SIGTERM. */
 const EXIT_MS = 3_000;
@@ -27,11 +27,14 @@ export async function stop({ child, control, exited }, { delay, streams, say, hu
     }
     left = await command(control, "/refuse");
     if (isBusy(left)) say("serve_stopping", `Waiting for ${left.requests} requests.`);
-    left = await settled(control, streams, hurry);
+    let isHurried = false;
+    hurry.then(() => (isHurried = true));
+    const end = Date.now() + streams;
+    left = await settled(control, () => isHurried || Date.now() >= end);
     if (left.requests > 0) {
       say("serve_stopping", `Cutting ${left.requests} requests that still run.`, "warning");
       await command(control, "/cut");
-      left = await settled(control, RECEIPTS_MS);
+      left = await settled(control, (looks) => looks * POLL_MS >= RECEIPTS_MS);
     }
   } catch (fault) {
     // The worker does not respond, or is gone already: nothing is left but to end it.
@@ -45,12 +48,10 @@ export async function stop({ child, control, exited }, { delay, streams, say, hu
 
 const isBusy = ({ requests, object_tasks }) => requests + object_tasks > 0;
 
-/** Waits until nothing is under way, for `time` milliseconds at most. Returns what is. */
-async function settled(control, time, hurry) {
-  let isOver = false;
-  hurry?.then(() => (isOver = true));
-  for (const end = Date.now() + time; ; await sleep(POLL_MS)) {
+/** Waits until nothing is under way, or `isLate` after so many looks. Returns what is. */
+async function settled(control, isLate) {
+  for (let looks = 0; ; looks++, await sleep(POLL_MS)) {
     const state = await command(control, "/state");
-    if (!isBusy(state) || isOver || Date.now() >= end) return state;
+    if (!isBusy(state) || isLate(looks)) return state;
   }
 }

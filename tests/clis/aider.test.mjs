@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { KEY } from "./agents.mjs";
-import { AFTER, BEFORE, FILE, work } from "./stage.mjs";
+import { AFTER, BEFORE, FILE, PATIENT, work } from "./stage.mjs";
 
 const PROGRAM = process.env.AIDER ?? fileURLToPath(new URL("../../.tools/aider/bin/aider", import.meta.url));
 const skip = existsSync(PROGRAM) ? false : "run `make test-clis`, which installs it";
@@ -25,7 +25,7 @@ const aider = (key) => ({
 
 describe("aider", { skip }, () => {
   for (const provider of ["anthropic", "gemini"]) {
-    it(`changes a file by a model of ${provider}`, async () => {
+    it(`changes a file by a model of ${provider}`, PATIENT, async () => {
       const ran = await work({ agent: aider(KEY), provider });
       const shown = ran.stdout.slice(-3000) + ran.stderr.slice(-3000);
       assert.equal(ran.status, 0, shown);
@@ -35,7 +35,7 @@ describe("aider", { skip }, () => {
     });
   }
 
-  it("sees that its key is wrong, and does not try again", async () => {
+  it("sees that its key is wrong, and does not try again", PATIENT, async () => {
     const ran = await work({ agent: aider("sk-wrong-0001"), provider: "anthropic" });
     assert.match(ran.text, /AuthenticationError/, ran.stdout.slice(-3000));
     assert.doesNotMatch(ran.text, /Retrying/);

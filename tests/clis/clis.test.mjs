@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { AGENTS } from "./agents.mjs";
 import { FAULTS } from "./faults.mjs";
-import { AFTER, BEFORE, MISSING, PROVIDERS, WORDS, work } from "./stage.mjs";
+import { AFTER, BEFORE, MISSING, PATIENT, PROVIDERS, WORDS, work } from "./stage.mjs";
 
 /** The pairs of `make test-clis`: each agent by a model of another format than its own, and one natively. */
 const PAIRS = [["codex", "anthropic"], ["codex", "responses"], ["claude", "gemini"], ["gemini", "openai"], ["opencode by Responses", "gemini"]];
@@ -96,7 +96,7 @@ const outcome = (fault, agent) => OUTCOMES[fault][agent] ?? OUTCOMES[fault][agen
 
 describe("coding agents", { concurrency: 2, skip: MISSING }, () => {
   for (const [agent, provider] of pairs) {
-    it(`${agent} changes a file by a model of ${provider}`, async () => {
+    it(`${agent} changes a file by a model of ${provider}`, PATIENT, async () => {
       const ran = await work({ agent, provider });
       assertPlainlyDone(ran);
       assert.deepEqual(ran.errors, [], shown(ran));
@@ -108,7 +108,7 @@ describe("coding agents", { concurrency: 2, skip: MISSING }, () => {
     });
 
     for (const fault of faultsFor(agent)) {
-      it(`${agent} acts upon ${NAMES[fault]} of ${provider}`, async () => {
+      it(`${agent} acts upon ${NAMES[fault]} of ${provider}`, PATIENT, async () => {
         const ran = await work({ agent, provider, fault: FAULTS[fault](provider) });
         outcome(fault, agent)(ran, provider);
         assertClean(ran, agent);

@@ -18,7 +18,9 @@ const NODE = fileURLToPath(new URL("../../node_modules/node/bin/node", import.me
 export const MISSING = existsSync(join(TOOLS, "node_modules/.package-lock.json")) ? false : "run `make test-clis`, which installs them";
 
 // An agent that hangs is killed. The longest that ends by itself repeats a call ten times, with pauses.
-const LIMIT_MS = 150_000;
+const LIMIT_MS = 500_000;
+/** The options of a test that has an agent work: more than an agent, a gateway and a provider may take. */
+export const PATIENT = { timeout: LIMIT_MS + 100_000 };
 
 export const FILE = "greeting.txt";
 export const BEFORE = "Hello, world!\n";

@@ -1,12 +1,12 @@
 // Tests end: one that hangs is named, fails its run, and leaves no process behind. Needs no build.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { paced } from "../workerd/pace.mjs";
+import { soon, until } from "../workerd/client.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const LIMIT = join(ROOT, "scripts/limit.sh");
@@ -37,8 +37,28 @@ const processes = (text) => run("ps", ["-eo", "stat=,args="]).said.split("\n").f
 
 // On other systems, processes that leave their group are not found.
 const IS_LINUX = process.platform === "linux";
-// Seconds within which a runner has begun its first test, on a slow machine too.
-const BEGUN = String(Math.ceil(paced(3)));
+/** The argument of a `sleep` that no other process of this machine has: for how many seconds. */
+const sleeps = (n) => String(1_000_000_000 + process.pid * 10 + n);
+const PATIENCE_MS = 150_000;
+
+/**
+ * Runs a command that ends in limit.sh and lets its time be up when `isBegun` is true of what it has said and
+ * of the tests that it has written down. Returns what `run` returns.
+ */
+async function overrun(command, args, isBegun, more = {}) {
+  const place = mkdtempSync(join(folder, "under-way-"));
+  const child = spawn(command, args, { cwd: ROOT, env: { ...env, ...more, TMPDIR: place }, stdio: ["ignore", "pipe", "pipe"] });
+  const exited = new Promise((resolve) => child.on("close", resolve));
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) child[name].setEncoding("utf8").on("data", (text) => (said[name] += text));
+  const written = () => readdirSync(place).map((name) => join(place, name, "tests")).filter(existsSync).map((path) => readFileSync(path, "utf8")).join("");
+  await until(() => {
+    assert.equal(child.exitCode, null, said.stdout + said.stderr);
+    return isBegun(said.stdout, written());
+  }, "the begin of a test", PATIENCE_MS);
+  child.kill("SIGUSR1");
+  return { status: await soon(exited, "the end of the command", PATIENCE_MS), said: said.stdout + said.stderr };
+}
 
 // Two tests that hang, in the event loop and in a hook; a child in a process group of its own; and tests that
 // must still run.
@@ -59,15 +79,15 @@ describe("some", () => {
 `;
 
 test("a test or a hook that hangs fails by its name, the others run, and the run ends", () => {
-  const tests = file("hanging.test.mjs", HANGING.replace("SLEEPS", "987654"));
+  const tests = file("hanging.test.mjs", HANGING.replace("SLEEPS", sleeps(1)));
   const { status, said } = run(LIMIT, ["240", "a suite", ...nodeTest, tests], { TEST_LIMIT_MS: "1500" });
   assert.equal(status, 1, said);
   assert.match(said, /hanging\.test\.mjs:.*\n.*✖ hangs in the event loop .*\n.*timed out after 1500ms/);
   assert.match(said, /✖ has a limit of its own .*\n.*timed out after 50ms/);
   assert.match(said, /✖ inner ones .*\n.*timed out after 1500ms/);
   assert.match(said, /✔ goes on/);
-  if (IS_LINUX) assert.match(said, /'a suite' has ended but left processes behind:\n.*sleep 987654/);
-  assert.deepEqual(processes("987654"), []);
+  if (IS_LINUX) assert.match(said, new RegExp(`'a suite' has ended but left processes behind:\\n.*sleep ${sleeps(1)}`));
+  assert.deepEqual(processes(sleeps(1)), []);
 });
 
 const SPINNING = `
@@ -81,26 +101,34 @@ describe("some", () => {
 });
 `;
 
-test("a suite beyond its time limit names the running test, and is killed with all of its processes", () => {
-  const tests = file("spinning.test.mjs", SPINNING.replace("SLEEPS", "987655"));
-  const { status, said } = run(LIMIT, [BEGUN, "a suite", ...nodeTest, tests]);
+test("a suite beyond its time limit names the running test, and is killed with all of its processes", async () => {
+  const tests = file("spinning.test.mjs", SPINNING.replace("SLEEPS", sleeps(2)));
+  const isBegun = (_, written) => written.includes("spins") && processes(sleeps(2)).length > 0;
+  const { status, said } = await overrun(LIMIT, ["600", "a suite", ...nodeTest, tests], isBegun);
   assert.equal(status, 124, said);
-  assert.match(said, new RegExp(`Time limit: 'a suite' did not end within ${BEGUN} seconds\\.`));
+  assert.match(said, /Time limit: 'a suite' did not end within 600 seconds\./);
   assert.match(said, /The running tests:\n(.*\n)*.*spinning\.test\.mjs: spins/);
-  assert.deepEqual([...processes("987655"), ...processes("spinning.test.mjs")], []);
+  assert.deepEqual([...processes(sleeps(2)), ...processes(tests)], []);
 });
 
-test("what CI runs is `make test`, and ends by itself with the names of the running suite and test", () => {
-  const tests = file("endless.test.mjs", SPINNING.replace("SLEEPS", "987656"));
+test("a time limit passes by itself", () => {
+  const { status, said } = run(LIMIT, ["1", "a command", "sleep", sleeps(3)]);
+  assert.equal(status, 124, said);
+  assert.match(said, /Time limit: 'a command' did not end within 1 seconds\./);
+  assert.deepEqual(processes(sleeps(3)), []);
+});
+
+test("what CI runs is `make test`, and ends by itself with the names of the running suite and test", async () => {
+  const tests = file("endless.test.mjs", SPINNING.replace("SLEEPS", sleeps(4)));
   // In place of make: one suite, started as the Makefile starts it.
   const make = file("make", `#!/bin/sh\necho "make $* with $MAKEFLAGS"\nexec ${LIMIT} 600 "tests that spin" ${nodeTest.join(" ")} ${tests}\n`);
   chmodSync(make, 0o755);
-  const { status, said } = run(".ci/run", [], { PATH: `${folder}:${env.PATH}`, CI_SECONDS: BEGUN });
+  const isBegun = (stdout, written) => /^make test with --keep-going$/m.test(stdout) && written.includes("spins") && processes(sleeps(4)).length > 0;
+  const { status, said } = await overrun(".ci/run", [], isBegun, { PATH: `${folder}:${env.PATH}`, CI_SECONDS: "500" });
   assert.equal(status, 124, said);
-  assert.match(said, /^make test with --keep-going$/m);
-  assert.match(said, new RegExp(`Time limit: 'make test' did not end within ${BEGUN} seconds\\.\nThe running suite: tests that spin\\.\n`));
+  assert.match(said, /Time limit: 'make test' did not end within 500 seconds\.\nThe running suite: tests that spin\.\n/);
   assert.match(said, /The running tests:\n(.*\n)*.*endless\.test\.mjs: spins/);
-  assert.deepEqual([...processes("987656"), ...processes("endless.test.mjs")], []);
+  assert.deepEqual([...processes(sleeps(4)), ...processes(tests)], []);
 });
 
 test("what CI prints ends with what failed, though the suite that failed was not the last", () => {
@@ -157,11 +185,12 @@ test("many failed files are not repeated, and no module that only declares tests
   assert.equal(declared.status, 1, declared.said);
 });
 
-test("a native test that hangs is named", () => {
-  const cargo = file("cargo", "#!/bin/sh\necho 'running 2 tests'\necho 'test quick ... ok'\necho 'test slow::one has been running for over 60 seconds'\nexec sleep 987657\n");
+test("a native test that hangs is named", async () => {
+  const cargo = file("cargo", `#!/bin/sh\necho 'running 2 tests'\necho 'test quick ... ok'\necho 'test slow::one has been running for over 60 seconds'\nexec sleep ${sleeps(5)}\n`);
   chmodSync(cargo, 0o755);
-  const { status, said } = run(LIMIT, [BEGUN, "native tests", "scripts/native-tests.sh"], { PATH: `${folder}:${env.PATH}` });
+  const isBegun = (_, written) => written.includes("slow::one");
+  const { status, said } = await overrun(LIMIT, ["600", "native tests", "scripts/native-tests.sh"], isBegun, { PATH: `${folder}:${env.PATH}` });
   assert.equal(status, 124, said);
   assert.match(said, /The running tests:\n {2}slow::one\n/);
-  assert.deepEqual(processes("987657"), []);
+  assert.deepEqual(processes(sleeps(5)), []);
 });

@@ -19,6 +19,8 @@ const NAME = "llm-bridge-log-test";
 const TOML = "wrangler.log-test.toml";
 const STATE = join(ROOT, ".wrangler/state/v3");
 const PATIENCE_MS = 540_000;
+/** Each look at the lines is a `make logs`. */
+const LOGGED_MS = 150_000;
 
 const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, ...inherited } = process.env;
 const folder = mkdtempSync(join(tmpdir(), "llm-bridge-logs-"));
@@ -72,16 +74,17 @@ test("make dev says where the simulated bucket is, and closed segments are there
     assert.equal(answer.status, 200, await answer.text());
   }
   const blobs = join(STATE, "r2", NAME, "blobs");
-  const texts = await until(() => {
+  const lines = await until(() => {
     make("logs", `PORT=${port}`); // lines that came along with reports move to the bucket when somebody reads
     try {
       const texts = readdirSync(blobs).map((name) => readFileSync(join(blobs, name), "utf8"));
-      return texts.length >= 3 && texts;
+      // A segment that is being written is no whole JSON yet.
+      return texts.length >= 3 && texts.flatMap((text) => text.trim().split("\n")).map((line) => JSON.parse(line));
     } catch {
       return false;
     }
-  }, "three segments in the simulated bucket");
-  for (const line of texts.flatMap((text) => text.trim().split("\n"))) assert.ok(JSON.parse(line).timestamp);
+  }, "three segments of whole lines in the simulated bucket", LOGGED_MS);
+  for (const line of lines) assert.ok(line.timestamp);
 });
 
 test("make logs shows the lines of all segments", async () => {
@@ -90,8 +93,8 @@ test("make logs shows the lines of all segments", async () => {
     assert.equal(status, 0, stderr + stdout);
     const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
     return lines.filter(({ event }) => event === "request_complete").length >= 12 && lines;
-  }, "the ends of all chats");
-  const one = lines.at(-1).request_id;
+  }, "the ends of all chats", LOGGED_MS);
+  const one = lines.findLast(({ event }) => event === "request_complete").request_id;
   const { stdout } = make("logs", `PORT=${port}`, `REQUEST_ID=${one}`);
   assert.ok(stdout.trim().split("\n").every((line) => JSON.parse(line).request_id === one));
 });

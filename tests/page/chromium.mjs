@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { afterEach } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const HOME = fileURLToPath(new URL("../../.tools/browser/", import.meta.url));
@@ -28,23 +29,39 @@ export async function startBrowser() {
   return chromium.launch({ executablePath: await packed.executablePath(), args: FLAGS, headless: true, timeout: 120_000 });
 }
 
+/** The contexts of the tabs that the running test has opened. */
+const contexts = new Set();
+// A view goes on asking the gateway. What it asks must not be taken for a call of the next test's.
+if (process.env.NODE_TEST_CONTEXT) afterEach(async () => {
+  await Promise.all([...contexts].map((context) => context.close()));
+  contexts.clear();
+});
+
 const SIZES = { wide: { width: 1280, height: 860 }, narrow: { width: 390, height: 844 } };
 
 /** A tab in a context of its own. `faults` collects errors of the page, and what its security policy blocks. */
 export async function openTab(browser, url, { size = "wide", theme = "light", locale = "en-GB", zone = "Europe/Berlin" } = {}) {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, locale, timezoneId: zone, reducedMotion: "reduce" });
+  contexts.add(context);
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(url).origin });
   const tab = await context.newPage();
-  tab.setDefaultTimeout(30_000);
+  // This only delays the failure of what never comes.
+  tab.setDefaultTimeout(120_000);
   tab.faults = [];
   tab.on("pageerror", (fault) => tab.faults.push(String(fault)));
   tab.on("console", (line) => {
     // The browser reports each refused call; the page says what is wrong.
     if (line.type() === "error" && !line.text().startsWith("Failed to load resource")) tab.faults.push(line.text());
   });
+  // The event of a new fragment comes in a task of its own: until then, the view is that of the last one.
+  const go = tab.goto.bind(tab);
+  tab.goto = (to) => go(to).then(() => drawn(tab));
   await tab.goto(url);
   return tab;
 }
+
+/** Waits until the page has drawn what it has been told. */
+const drawn = (tab) => tab.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
 /** Signs in with a key. */
 export async function signIn(tab, key) {
@@ -55,8 +72,7 @@ export async function signIn(tab, key) {
 
 /** Waits until the view has what it asked the gateway for. That it did not get it fails the test with what the page says. */
 export async function settled(tab) {
-  // The event of a new fragment comes in a task of its own.
-  await tab.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await drawn(tab);
   await tab.waitForFunction(() => document.querySelector("main") && !document.querySelector("main [aria-busy=true], main .loading"), null, { timeout: 120_000 });
   assert.deepEqual(await tab.locator("main .notice.bad").allInnerTexts(), [], "errors that the page shows");
 }
@@ -78,9 +94,10 @@ export async function assertFits(tab, what) {
 
 /**
  * Goes through the page with the Tab key, and returns the accessible names of what has the focus, in order, until
- * the focus leaves the page.
+ * the focus leaves the page. What the view loads has come by then: what is replaced would lose the focus.
  */
 export async function walk(tab, most = 150) {
+  await settled(tab);
   await tab.evaluate(() => document.activeElement?.blur?.());
   const names = [];
   for (let step = 0; step < most; step++) {

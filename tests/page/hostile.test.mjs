@@ -18,7 +18,7 @@ const MODEL = `first/${evilModel("model")}`;
 
 /** A provider whose every word is hostile. A model with `bad` in its name fails, one with `slow` waits for `finish()`. */
 async function startHostile() {
-  let finish;
+  const { promise: finished, resolve: finish } = Promise.withResolvers();
   const server = createServer(async (req, res) => {
     const pieces = [];
     for await (const piece of req) pieces.push(piece);
@@ -32,7 +32,7 @@ async function startHostile() {
     res.writeHead(200, { "content-type": "text/event-stream" });
     const chunk = (delta, more = {}) => res.write(event({ ...common, object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason: null }], ...more }));
     chunk(said);
-    if (model.includes("slow")) await new Promise((resolve) => (finish = resolve));
+    if (model.includes("slow")) await finished;
     chunk({ tool_calls: [tool] });
     chunk({}, { choices: [{ index: 0, delta: {}, finish_reason: evil("finish") }] });
     chunk({}, { choices: [], usage });
@@ -41,7 +41,7 @@ async function startHostile() {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     base: `http://127.0.0.1:${server.address().port}/v1`,
-    finish: () => finish?.(),
+    finish,
     stop: () => (server.closeAllConnections(), new Promise((resolve) => server.close(resolve))),
   };
 }
@@ -109,7 +109,7 @@ alerts: { allow_private_addresses: true }
     await settled(tab);
   };
 
-  test("are text in every view", { timeout: 300_000 }, async () => {
+  test("are text in every view", { timeout: 600_000 }, async () => {
     const tab = await page.open();
     await signIn(tab, ADMIN_KEY);
     const value = (mark) => encodeURIComponent(evil(mark));
@@ -149,7 +149,7 @@ alerts: { allow_private_addresses: true }
     }
   });
 
-  test("are text in live requests, in a try and in the playground", { timeout: 300_000 }, async () => {
+  test("are text in live requests, in a try and in the playground", { timeout: 600_000 }, async () => {
     const tab = await page.open();
     await signIn(tab, ADMIN_KEY);
     await tab.goto(`${page.front.url}/#/live`);
@@ -159,7 +159,7 @@ alerts: { allow_private_addresses: true }
     await tab.getByRole("region", { name: "Live" }).getByText(evilModel("running")).waitFor();
     await assertHarmless(tab, "live requests");
     provider.finish();
-    await (await running).all?.();
+    await (await running).rest();
     assert.ok(shown.has("running"));
 
     await visit(tab, "#/models");

@@ -11,7 +11,7 @@ const config = (fake) => `
 providers:
   first: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
   second: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { ok: { price: { input: 2.5, output: 10, cached_input: 1.25 } } } }
-  demo: { adapter: echo, models: { slow: { echo: { words: 400, delay_ms: 200 } } } }
+  demo: { adapter: echo, models: { slow: { echo: { words: 10000, delay_ms: 200 } } } }
 routes: { smart: [first/err-500, second/ok] }
 reporting: { tags: [team] }
 logging: { output: { file: { path: logs } } }
@@ -31,6 +31,7 @@ describe("requests", { skip: missing }, () => {
     await chat("first/err-500", { "x-request-id": "bad-one" });
     await chat("second/ok", {}, { stream: true });
     await until(async () => (await page.office.order("GET", "/requests")).data.length >= 3, "three requests");
+    await until(async () => (await page.office.order("GET", "/logs?request_id=the-one")).data.some(({ event }) => event === "request_complete"), "the lines of the first");
   });
   after(() => page?.stop());
 

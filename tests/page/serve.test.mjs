@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { until } from "../workerd/client.mjs";
 import { startFake } from "../workerd/fake-openai.mjs";
 import { ADMIN_KEY } from "../workerd/office.mjs";
 import { KEY, configuration, file, serve } from "../serve/serve.mjs";
@@ -45,8 +46,7 @@ describe("the dashboard under serve", { skip: missing }, () => {
     assert.deepEqual(tab.faults, []);
     await tab.goto("about:blank");
     await tab.setContent(`<iframe src="${gateway.url}/"></iframe>`);
-    await tab.waitForFunction(() => document.querySelector("iframe"));
-    while (!tab.frames()[1]?.url()) await tab.waitForTimeout(50);
-    assert.match(tab.frames()[1].url(), /^chrome-error:/);
+    // A frame is empty at first.
+    await until(() => tab.frames()[1]?.url().startsWith("chrome-error:"), "the refusal of the frame");
   });
 });

@@ -60,7 +60,7 @@ describe("snippets work as they are printed", () => {
     if (folder) await rm(folder, { recursive: true });
   });
 
-  const shell = (text, env = {}) => run("bash", ["-c", text], { timeout: 60_000, cwd: folder, env: { ...process.env, HOME: folder, ...env } });
+  const shell = (text, env = {}) => run("bash", ["-c", text], { timeout: 150_000, cwd: folder, env: { ...process.env, HOME: folder, ...env } });
   const field = (client, name) => new RegExp(`^${name}: +(\\S+)$`, "m").exec(printed[client])[1];
   const chat = (url, key) => fetch(url, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify({ model: "demo/echo", messages: [{ role: "user", content: "Hello!" }] }) });
 
@@ -72,13 +72,13 @@ describe("snippets work as they are printed", () => {
   test("Node.js, by the official SDK", async () => {
     await symlink(join(PROJECT, "node_modules"), join(folder, "node_modules"));
     await writeFile(join(folder, "snippet.mjs"), printed["Node.js"]);
-    const { stdout } = await run(process.execPath, ["snippet.mjs"], { cwd: folder, timeout: 60_000 });
+    const { stdout } = await run(process.execPath, ["snippet.mjs"], { cwd: folder, timeout: 150_000 });
     assert.match(stdout, /You said: Hello!/);
   });
 
   test("Python, by the official SDK", { skip: !existsSync(join(PYTHON, "openai")) && "NOT TESTED with Python: `make test-python` installs its packages" }, async () => {
     await writeFile(join(folder, "snippet.py"), printed.Python);
-    const { stdout } = await run("python3", ["snippet.py"], { cwd: folder, timeout: 60_000, env: { ...process.env, PYTHONPATH: PYTHON } });
+    const { stdout } = await run("python3", ["snippet.py"], { cwd: folder, timeout: 150_000, env: { ...process.env, PYTHONPATH: PYTHON } });
     assert.match(stdout, /You said: Hello!/);
   });
 

@@ -68,6 +68,7 @@ describe("the words of every view", { skip: missing }, () => {
     await chat("first/none");
     await chat("demo/echo");
     await until(async () => (await page.office.order("GET", "/requests")).data.length >= 3, "the requests");
+    await until(async () => (await page.office.order("GET", "/requests?request_id=zh-1")).data.length > 0, "the first of them");
     await until(async () => (await page.office.order("GET", "/audit")).data.length >= 1, "an entry of the audit log");
   });
   after(() => page?.stop());
@@ -93,7 +94,7 @@ describe("the words of every view", { skip: missing }, () => {
     assert.deepEqual(foreign("truncated"), ["truncated"]);
   });
 
-  test("in Chinese, each view is in Chinese", { timeout: 400_000 }, async () => {
+  test("in Chinese, each view is in Chinese", { timeout: 1_000_000 }, async () => {
     const tab = await open("zh-CN");
     const faults = {};
     for (const view of VIEWS) {
@@ -105,7 +106,7 @@ describe("the words of every view", { skip: missing }, () => {
     assert.deepEqual(tab.faults, []);
   });
 
-  test("in both languages, no table of a wide page is cut off, and axe finds nothing", { timeout: 400_000 }, async () => {
+  test("in both languages, no table of a wide page is cut off, and axe finds nothing", { timeout: 1_000_000 }, async () => {
     for (const locale of ["en-GB", "zh-CN"]) {
       const tab = await open(locale);
       for (const view of VIEWS) {
@@ -119,7 +120,7 @@ describe("the words of every view", { skip: missing }, () => {
     }
   });
 
-  test("each view asks the gateway for five things at most, and is whole by keyboard", { timeout: 400_000 }, async () => {
+  test("each view asks the gateway for five things at most, and is whole by keyboard", { timeout: 1_000_000 }, async () => {
     const tab = await open("en-GB");
     for (const view of VIEWS) {
       // From another view, so that nothing is left over from the last.

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 
 const TAG = /\.pin-([0-9a-f]{8})/;
 /** The time for which a provider waits for the gateway to cancel a call, or for its client to get a text. */
-const PATIENCE_MS = 8000;
+const PATIENCE_MS = 60_000;
 
 /** The responses of the provider in one case: one for each request, the last one for all further ones. */
 export class Play {
@@ -106,7 +106,9 @@ async function perform({ status = 200, headers = {}, pieces = [], end = "end", s
   }
   if (end === "end") return res.end();
   if (end === "never") {
-    await within((done) => res.on("close", () => ((record.closed = true), done())));
+    // It may have done so before the whole request was read.
+    await within((done) => (res.closed ? done() : res.on("close", done)));
+    record.closed = res.closed;
     return res.destroy();
   }
   return end === "reset" ? res.socket.resetAndDestroy() : res.socket.end();

@@ -1,7 +1,7 @@
 // Runs cases on a side, a few at a time, and makes a record of each: what the provider got, what the client
 // got, the log, the receipts.
 
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openSocket } from "../workerd/socket.mjs";
@@ -10,7 +10,9 @@ import { Play } from "./provider.mjs";
 import { answerLines, requestLines } from "./text.mjs";
 
 /** A response that has not ended by then is recorded without an end. */
-const PATIENCE_MS = 12_000;
+const PATIENCE_MS = 120_000;
+/** How long the log has to be silent before it is taken for complete. */
+const SILENCE_MS = 1000;
 const TERMINAL = new Set(["request_complete", "request_error"]);
 
 const tagOf = (name) => createHash("sha256").update(name).digest("hex").slice(0, 8);
@@ -126,7 +128,7 @@ function call(url, { method, headers, body, leave }, hear) {
 /** The records, once the log and the receipts are complete. */
 async function collect(side, attempts) {
   const logs = await completeLogs(side.gateway);
-  const receipts = await completeReceipts(side);
+  const receipts = await completeReceipts(side, begunIn(side.gateway));
   const records = new Map();
   for (const { one, play, lines, given, ids, tag } of attempts) {
     const provider = play.requests.map((request) => requestLines(request).join("\n")).join("\n");
@@ -143,19 +145,25 @@ async function collect(side, attempts) {
   return records;
 }
 
+/** The ids of the requests that were admitted: each has an end in the log, and a receipt. */
+const begunIn = (gateway) => new Set(gateway.logs().filter(({ event }) => event === "request_start").map(({ request_id }) => request_id));
+
+/** Waits until `isDone`, for a time: the record shows what did not come. */
+async function patiently(isDone) {
+  for (const deadline = Date.now() + PATIENCE_MS; !(await isDone()) && Date.now() < deadline; ) await sleep(50);
+}
+
 /** The log lines by request, once each request that began has ended and the log is silent. */
 async function completeLogs(gateway) {
-  const open = () => {
-    const begun = new Set();
-    const ended = new Set();
-    for (const entry of gateway.logs()) {
-      if (entry.event === "request_start") begun.add(entry.request_id);
-      if (TERMINAL.has(entry.event)) ended.add(entry.request_id);
-    }
-    return [...begun].filter((id) => !ended.has(id)).length;
-  };
-  for (const deadline = Date.now() + PATIENCE_MS; open() && Date.now() < deadline; ) await sleep(50);
-  for (let lines = -1; lines !== gateway.lines.length; await sleep(200)) lines = gateway.lines.length;
+  // Lines come in order: that of a last request comes after those that had been written before it.
+  const last = { "x-request-id": `last-${randomUUID()}` };
+  await fetch(`${gateway.url}/v1/nothing`, { headers: last }).then((answer) => answer.text());
+  await patiently(() => gateway.logs().some(({ request_id }) => request_id === last["x-request-id"]));
+  await patiently(() => {
+    const ended = new Set(gateway.logs().filter(({ event }) => TERMINAL.has(event)).map(({ request_id }) => request_id));
+    return [...begunIn(gateway)].every((id) => ended.has(id));
+  });
+  for (let lines = -1; lines !== gateway.lines.length; await sleep(SILENCE_MS)) lines = gateway.lines.length;
   const logs = new Map();
   for (const line of gateway.lines) {
     const id = line.startsWith("{") ? JSON.parse(line).request_id : undefined;
@@ -167,15 +175,24 @@ async function completeLogs(gateway) {
 /** The receipts of a key; a key without an account has none. */
 const receiptsOf = (office, id) => office.receipts(id).catch(() => []);
 
-/** All receipts by request, once no more come: those of keys without limits are collected for a moment. */
-async function completeReceipts({ office, keys, gateway }) {
+/**
+ * All receipts by request, once each that began has one and no more come: those of keys without limits are
+ * collected for a moment.
+ */
+async function completeReceipts({ office, keys, gateway }, begun) {
   // A fixed key has no account before its first receipt.
   const fixed = gateway.logs().find(({ key_id, event, model }) => key_id?.startsWith("key_") && model && TERMINAL.has(event))?.key_id;
   const accounts = [...Object.keys(keys).filter((id) => id !== "fixed"), ...(fixed ? [fixed] : [])];
+  const read = async () => (await Promise.all(accounts.map((id) => receiptsOf(office, id)))).flat();
   let all = [];
-  for (let before = -1; before !== all.length; await sleep(400)) {
+  await patiently(async () => {
+    all = await read();
+    const found = new Set(all.map(({ request_id }) => request_id));
+    return [...begun].every((id) => found.has(id));
+  });
+  for (let before = -1; before !== all.length; all = await read()) {
     before = all.length;
-    all = (await Promise.all(accounts.map((id) => receiptsOf(office, id)))).flat();
+    await sleep(SILENCE_MS);
   }
   const receipts = new Map();
   // The API lists the newest receipt first; here it comes last, as in the log.

@@ -3,6 +3,7 @@
 
 import { Office, OFFICE } from "../workerd/office.mjs";
 import { startGateway } from "../workerd/harness.mjs";
+import { paced } from "../workerd/pace.mjs";
 import { startProvider } from "./provider.mjs";
 
 /** A key of `ACCESS_API_KEYS`, which has no limits. */
@@ -42,8 +43,9 @@ export const ROWS = {
   "gemini-edited": ["gemini", "", 'max_tokens: 100, param_config: { update_params: { safetySettings: [] } }'],
 };
 
-// One deadline per row, so that it is known which one passes.
-const CLOCKS = { connect: 0.4, first_token: 0.5, idle: 0.5, total: 1.5 };
+// One deadline per row, so that it is known which one passes; what a provider says before its silence comes
+// earlier.
+const CLOCKS = { connect: paced(1.5), first_token: paced(1.5), idle: paced(1.5), total: paced(2.5) };
 for (const format of ["openai", "anthropic", "gemini"]) {
   for (const [clock, seconds] of Object.entries(CLOCKS)) ROWS[`${format}-${clock}`] = [format, `clocks: { ${clock}: ${seconds} }`];
 }

@@ -19,6 +19,8 @@ function provider(record, res) {
   return (record.body.stream ? streamed : json(200, whole))(record, res);
 }
 
+/** They are sent in intervals. */
+const PATIENCE_MS = 110_000;
 const SIGNALS = ["traces", "logs", "metrics"];
 const responses = JSON.parse(readFileSync(0));
 
@@ -39,9 +41,9 @@ routes:
   await stage.chat("hidden/sound", { messages: 5 }, { "x-request-id": "captured-refusal" });
   const bodies = (signal) => sink.requests.filter(({ path }) => path.endsWith(signal)).map(({ bytes }) => bytes);
   const knows = (signal) => ["captured-route", "captured-whole", "captured-refusal"].every((id) => bodies(signal).some((bytes) => bytes.includes(id)));
-  await until(() => knows("traces") && knows("logs") && bodies("metrics").length > 0, "all spans and log records, and metrics");
+  await until(() => knows("traces") && knows("logs") && bodies("metrics").length > 0, "all spans and log records, and metrics", PATIENCE_MS);
   const drops = () => stage.gateway.logs().filter(({ event }) => event === "export_dropped");
-  await until(() => SIGNALS.every((signal) => drops().some((drop) => drop.signal === signal)), "what the back end rejected, in the log");
+  await until(() => SIGNALS.every((signal) => drops().some((drop) => drop.signal === signal)), "what the back end rejected, in the log", PATIENCE_MS);
   const logged = drops();
   await stage.stop();
   await sink.stop();

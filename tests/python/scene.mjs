@@ -6,7 +6,8 @@ import { startGateway } from "../workerd/harness.mjs";
 import { KEY, startStage } from "../workerd/stage.mjs";
 
 const SCRAPER = "scraper-key-5772156649";
-const stage = await startStage({ bindings: { METRICS_API_KEYS: SCRAPER } });
+// Its clock can be set: conftest.py.
+const stage = await startStage({ entry: "production.mjs", bindings: { METRICS_API_KEYS: SCRAPER } });
 const formats = await startFormats({ native: true });
 const names = ["openai", "anthropic", "gemini", "responses"];
 const rows = names.map((name) => `  ${name}: { adapter: ${name}, base_url: "${formats[name]}", api_key_env: ${name.toUpperCase()}_KEY, models: "*" }\n`);

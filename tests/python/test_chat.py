@@ -77,15 +77,18 @@ def test_a_stream_of_any_framing_adds_up(client, model):
 
 
 def test_a_stream_is_live(client):
-    arrivals = [time.monotonic() for _ in client.chat.completions.create(model="any/slow-stream", messages=HELLO, stream=True)]
-    # The provider takes a tenth of a second, or more on a busy machine, for each of its nine chunks: they do not come together.
-    assert arrivals[-1] - arrivals[0] > 0.6
+    # The provider stops in the middle and never ends: what it had said comes nevertheless.
+    with client.chat.completions.create(model="any/stall-mid-stream", messages=HELLO, stream=True) as stream:
+        text = ""
+        while not text:
+            text += next(stream).choices[0].delta.content or ""
+    assert ANSWER.startswith(text) and text != ANSWER
 
 
 def test_a_stream_may_be_left(client, provider):
     with client.chat.completions.create(model="any/trickle", messages=HELLO, stream=True) as stream:
         assert next(iter(stream)).choices[0].delta.content == "drip"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while not provider()[-1]["closed_early"]:
         assert time.monotonic() < deadline, "the provider still talks"
         time.sleep(0.05)

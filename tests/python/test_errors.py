@@ -77,11 +77,13 @@ WAYS = pytest.mark.parametrize("fields", [{"stream_options": {"include_usage": T
 
 @WAYS
 @pytest.mark.parametrize(("model", "code"), BROKEN_STREAMS)
-def test_a_stream_that_breaks_raises_after_what_came_before(client, model, code, fields):
+def test_a_stream_that_breaks_raises_after_what_came_before(client, pass_deadline, model, code, fields):
     text = ""
     with pytest.raises(openai.APIError) as raised:
         for chunk in chat(client, model, stream=True, **fields):
             text += chunk.choices[0].delta.content or ""
+            if text:
+                pass_deadline()
     assert raised.value.code == code
     assert text
 
@@ -96,8 +98,10 @@ def test_a_stream_that_breaks_inside_an_event_raises_too(client, fields):
 
 @WAYS
 @pytest.mark.parametrize(("model", "code"), BROKEN_STREAMS)
-def test_the_helper_makes_no_answer_of_a_stream_that_breaks(client, model, code, fields):
+def test_the_helper_makes_no_answer_of_a_stream_that_breaks(client, pass_deadline, model, code, fields):
     with pytest.raises(openai.APIError) as raised, client.chat.completions.stream(model=model, messages=HELLO, **fields) as stream:
+        next(event for event in stream if event.type == "content.delta")
+        pass_deadline()
         stream.get_final_completion()
     assert raised.value.code == code
 

@@ -16,6 +16,11 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** The folder of npm, which is beside another Node than the one that runs the tests. */
 const npm = realpathSync(execFileSync("which", ["npm"], { encoding: "utf8" }).trim());
 
+/** A setting of npm on this machine. */
+const setting = (name) => execFileSync(process.execPath, [npm, "config", "get", name], { encoding: "utf8" }).trim();
+/** How this machine reaches a registry. */
+const REGISTRY = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(HTTPS?|NO)_PROXY|NPM_CONFIG_.*)$/i.test(name)));
+
 let packed;
 let place;
 let bin;
@@ -39,7 +44,7 @@ before(async () => {
 // Not SIGKILL: workerd would outlive its launcher.
 after(() => child?.kill("SIGTERM"));
 
-const command = (words, env = {}) => run(words, { PATH: bin, HOME: place, ...env }, { cwd: place, main });
+const command = (words, env = {}, more = {}) => run(words, { PATH: bin, HOME: place, ...env }, { cwd: place, main, ...more });
 
 test("it installs the command, workerd and a reader of YAML, and nothing else", () => {
   assert.ok(existsSync(join(place, "node_modules/.bin/llm-bridge")));
@@ -91,11 +96,10 @@ test("check says what the gateway would say", async () => {
   assert.match((await command(["check", "none.yaml"])).text, /none.yaml: .*no such file/i);
 });
 
-test("deploy gives wrangler a whole worker", { timeout: 300_000 }, async () => {
+test("deploy gives wrangler a whole worker", { timeout: 500_000 }, async () => {
   // npx is a script beside npm's. wrangler comes from npm's cache, if it is there.
   symlinkSync(join(dirname(npm), "npx-cli.js"), join(bin, "npx"));
-  const cache = execFileSync(process.execPath, [npm, "config", "get", "cache"], { encoding: "utf8" }).trim();
-  const { code, text } = await command(["deploy", "--dry-run"], { npm_config_cache: cache, npm_config_prefer_offline: "true" });
+  const { code, text } = await command(["deploy", "--dry-run"], { ...REGISTRY, npm_config_userconfig: setting("userconfig"), npm_config_cache: setting("cache"), npm_config_prefer_offline: "true" }, { patience_ms: 480_000 });
   assert.equal(code, 0, text);
   for (const name of ["ACCOUNTS", "OPERATIONS", "ASSETS"]) assert.ok(text.includes(`env.${name}`), text);
   assert.match(text, /--dry-run: exiting now/);
@@ -106,7 +110,7 @@ test("serve answers, and key create makes a key for it", async () => {
   child = spawn(process.execPath, [main, "serve", "--listen", "http://127.0.0.1:0"], { cwd: place, env: { PATH: bin }, stdio: ["ignore", "pipe", "pipe"] });
   child.stderr.on("data", (bytes) => lines.push(bytes.toString()));
   const exited = new Promise((resolve) => child.on("close", resolve));
-  const [url] = await until(() => /http:\/\/127\.0\.0\.1:\d+/.exec(lines.join("")), "the address");
+  const [url] = await until(() => /http:\/\/127\.0\.0\.1:\d+(?=")/.exec(lines.join("")), "the address");
   const made = await command(["key", "create", "ann", "--url", url, "--requests-per-minute", "60"]);
   assert.equal(made.code, 0, made.text);
   const key = /^sk-lb-\S+$/m.exec(made.text)[0];

@@ -1,11 +1,12 @@
 // Starts `llm-bridge serve` as an operator does, and reads what it prints.
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { lock } from "../../scripts/serve/lock.mjs";
 import { soon, until } from "../workerd/client.mjs";
 import { ADMIN_KEY, Office } from "../workerd/office.mjs";
 
@@ -52,47 +53,80 @@ providers:
   demo: { adapter: echo, models: { echo: {}, echo-slow: { echo: { first_delay_ms: 50, delay_ms: 200 } } } }
 ${more}`;
 
+/** How long a command may take: some start workerd, npm or wrangler. */
+const COMMAND_MS = 170_000;
+
 /** Runs the command to its end. */
-export async function run(words, env = {}, { cwd, main = MAIN } = {}) {
+export async function run(words, env = {}, { cwd, main = MAIN, patience_ms = COMMAND_MS } = {}) {
   const child = spawn(process.execPath, [main, ...words], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => (text += bytes));
-  const code = await soon(new Promise((resolve) => child.on("close", resolve)), "the end of the command");
+  const code = await soon(new Promise((resolve) => child.on("close", resolve)), "the end of the command", patience_ms);
   return { code, text };
 }
 
 /**
- * Starts the gateway and waits until it is ready. `config` is a path. Without `listen` it is a free port on
- * loopback.
+ * Starts the gateway and waits for nothing. `config` is a path. Without `listen` it is a free port on
+ * loopback. The lines of standard output and of standard error are in `lines` as they come: between the two
+ * there is no order.
  */
-export async function serve({ config, data = join(folder(), "data"), listen = ["http://127.0.0.1:0"], words = [], env = SECRETS, isPrivate = true }) {
+export function launch({ config, data = join(folder(), "data"), listen = ["http://127.0.0.1:0"], words = [], env = SECRETS, isPrivate = true }) {
   const all = ["serve", "--config", config, "--data", data, ...listen.flatMap((url) => ["--listen", url]), ...(isPrivate ? ["--allow-private", "127.0.0.1"] : []), ...words];
   const child = spawn(process.execPath, [MAIN, ...all], { cwd: folder(), env: { PATH: process.env.PATH, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const lines = [];
+  // All lines have been read by then.
   const exited = new Promise((resolve) => child.on("close", (code, signal) => resolve({ code, signal })));
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", (line) => lines.push(line));
   const events = () => lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
-  const addresses = () => events().filter(({ event }) => event === "serve_listening").map(({ message }) => /https?:\S+$/.exec(message)[0]);
-  let workerd;
-  const gateway = { child, lines, data, events, exited, processes: () => [child.pid, workerd].filter(Boolean), seen: (event) => until(() => events().find((row) => row.event === event), `the event ${event}`) };
-  started.add(gateway);
-  await until(() => addresses().length === listen.length || child.exitCode !== null, "the addresses");
-  if (child.exitCode !== null) throw new Error(`it did not start:\n${lines.join("\n")}`);
-  workerd = Number(/"workerd":(\d+)/.exec(await import("node:fs").then(({ readFileSync }) => readFileSync(join(data, "lock"), "utf8")))[1]);
-  return Object.assign(gateway, {
-    workerd,
-    urls: addresses(),
-    url: addresses()[0],
-    office: new Office(addresses()[0]),
+  const gateway = {
+    child,
+    lines,
+    data,
+    events,
+    exited,
+    processes: () => [child.pid, gateway.workerd].filter(Boolean),
+    seen: (event) => until(() => events().find((row) => row.event === event), `the event ${event}`),
     /** Ends both processes at once. */
     async crash() {
       kill(gateway.processes());
       await exited;
+      // The kernel may close workerd's lock a moment after its output.
+      await until(() => isFree(data), "the end of workerd");
     },
     /** Stops it as a service manager does, and returns how it ended. */
     stop() {
       child.kill("SIGTERM");
       return soon(exited, "the end of the gateway");
     },
-  });
+  };
+  started.add(gateway);
+  return gateway;
+}
+
+/** Whether no process has a data directory. */
+function isFree(data) {
+  try {
+    lock(data).release();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The processes that have a data directory, by their names: written down before an address is told. */
+export const owners = (data) => JSON.parse(readFileSync(join(data, "lock"), "utf8"));
+
+/** Starts the gateway as {@link launch} does, and waits until it is ready. */
+export async function serve({ listen = ["http://127.0.0.1:0"], ...options }) {
+  const gateway = launch({ listen, ...options });
+  const { child, lines, events, exited } = gateway;
+  const addresses = () => events().filter(({ event }) => event === "serve_listening").map(({ message }) => /https?:\S+$/.exec(message)[0]);
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  await until(() => addresses().length === listen.length || hasEnded(), "the addresses");
+  if (hasEnded()) {
+    await exited;
+    throw new Error(`it did not start:\n${lines.join("\n")}`);
+  }
+  const { workerd } = owners(gateway.data);
+  return Object.assign(gateway, { workerd, urls: addresses(), url: addresses()[0], office: new Office(addresses()[0]) });
 }

@@ -318,6 +318,17 @@ fn roots_that_cannot_be_read_are_refused() {
     }
 }
 
+/// Where the header of each record has its minor version, which nothing protects and receivers of TLS ignore.
+fn minor_versions(flight: &[u8]) -> Vec<usize> {
+    let mut places = Vec::new();
+    let mut record = 0;
+    while record + 5 <= flight.len() {
+        places.push(record + 2);
+        record += 5 + usize::from(u16::from_be_bytes([flight[record + 3], flight[record + 4]]));
+    }
+    places
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -332,6 +343,7 @@ proptest! {
         client.take_output(&mut hello);
         server.receive(&hello);
         let mut flight = server.output();
+        let is_ignored = minor_versions(&flight).contains(&at);
         if let Some(byte) = flight.get_mut(at) {
             *byte ^= value;
         }
@@ -341,6 +353,6 @@ proptest! {
         client.take_output(&mut output);
         server.receive(&output);
         let is_established = !client.is_handshaking() && !server.connection.is_handshaking() && server.error.is_none();
-        prop_assert!(!is_established || at >= flight.len() - tail.len());
+        prop_assert!(!is_established || is_ignored || at >= flight.len() - tail.len());
     }
 }
