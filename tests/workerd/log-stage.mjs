@@ -66,7 +66,12 @@ export class LogBucket {
     const { method } = request;
     const key = decodeURIComponent(request.url.slice(1));
     const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
+    try {
+      for await (const chunk of request) chunks.push(chunk);
+    } catch {
+      // The process was killed meanwhile.
+      return;
+    }
     if (this.#interrupts(this.before, method)) return;
     const text = this.stored.get(key);
     const apply = () => {
