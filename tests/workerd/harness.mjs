@@ -20,6 +20,11 @@ const ENTRIES = "tests/workerd";
 const CONTROL = "/test/control";
 /** The `speed` of such a module's clock at which only `advance` moves it: what a test does takes no time. */
 export const STILL = 1e-6;
+/**
+ * The `speed` at which the usual pauses of the gateway, some milliseconds, pass within a second or two, and none of its
+ * deadlines while a test runs.
+ */
+export const SLOW = 0.01;
 // The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";
 
