@@ -113,16 +113,11 @@ describe("the demonstration model", () => {
       for (let part = await answer.next(); part !== null; part = await answer.next()) seen.text += part;
     })();
     const pieces = () => chunks(seen.text.slice(0, seen.text.lastIndexOf("\n\n") + 2)).filter(({ choices }) => choices[0].delta.content).length;
-    /** Lets time pass, and whole requests through the gateway: it has done what was due. */
-    const pass = async (ms) => {
-      await gateway.control({ advance: ms });
-      for (let count = 0; count < 3; count++) await call(`${gateway.url}/health`);
-    };
     await until(() => pieces() === 1, "the first piece");
     for (let piece = 2; piece <= 6; piece++) {
-      await pass(4_000);
+      await gateway.pass(4_000);
       assert.equal(pieces(), piece - 1, "not before its time");
-      await pass(1_000);
+      await gateway.pass(1_000);
       await until(() => pieces() === piece, `piece ${piece}`);
     }
     answer.leave();

@@ -70,16 +70,10 @@ async function openHeld({ stage, gateway }, id, key) {
   return { answer, exchange, next: (n) => exchange.write(rest[n]), finish: () => (exchange.write(rest.slice(1).join("") + DONE), exchange.end()) };
 }
 
-/** Lets time pass, and whole requests through the gateway: it has done what was due. */
-async function pass({ stage, gateway }, ms) {
-  await gateway.control({ advance: ms });
-  for (let count = 0; count < 3; count++) await stage.request("/health");
-}
-
 const calls = async ({ gateway }) => (await gateway.control()).calls.OPERATIONS ?? 0;
 /** The calls so far, once all reports have been made that are due within three seconds. */
 const allCalls = async (at) => {
-  for (let second = 0; second < 3; second++) await pass(at, 1_000);
+  for (let second = 0; second < 3; second++) await at.gateway.pass(1_000);
   return calls(at);
 };
 
@@ -128,7 +122,7 @@ describe("a stream that is alone in its isolate", () => {
     assert.equal(await allCalls(at), before, "not earlier");
     const socket = await watch(at);
     assert.deepEqual(socket.first.open, []);
-    await pass(at, 61_000);
+    await at.gateway.pass(61_000);
     await at.gateway.control({ speed: 1 });
     // With its next bytes it asks, and with those after the response it tells.
     const { run } = await until(() => (next(2), socket.frames.find(({ type, request }) => type === "started" && request.request_id === "alone")), "its start");
@@ -142,13 +136,13 @@ describe("a stream that is alone in its isolate", () => {
     const { answer, next, finish } = await openHeld(at, "again");
     closeAll();
     // Nobody watches any more, and nobody is about to.
-    await pass(at, 121_000);
+    await at.gateway.pass(121_000);
     next(1);
     const before = await allCalls(at);
-    await pass(at, 10_000);
+    await at.gateway.pass(10_000);
     next(2);
     assert.equal(await allCalls(at), before, "half a minute is not over");
-    await pass(at, 30_000);
+    await at.gateway.pass(30_000);
     next(3);
     assert.equal(await allCalls(at), before + 1);
     finish();
