@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { as, call, chatRequest, HELLO, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
-import { startGateway } from "./harness.mjs";
+import { startGateway, STILL } from "./harness.mjs";
 
 const CONFIG = "providers: { demo: { adapter: echo, models: { echo: {}, other: {} } } }";
 const ACCESS = "caller-key-3141592653";
@@ -110,8 +110,11 @@ describe("the admin API", () => {
 
   it("counts what keys of all kinds used", async () => {
     const { key } = await done(gateway, "POST", "/keys", { id: "counted", requests_per_minute: 3 });
+    // The minute does not pass.
+    await gateway.control({ speed: STILL });
     for (const model of ["demo/echo", "demo/other", "demo/echo"]) assert.equal((await chat(gateway, key, { model })).status, 200);
     expectError(await chat(gateway, key), { status: 429 });
+    await gateway.control({ speed: 1 });
     assert.equal((await chat(gateway, ACCESS)).status, 200);
     const usage = await eventually(() => done(gateway, "GET", "/usage?key=counted&group_by=model"), ({ totals }) => totals.requests === 3);
     assert.deepEqual(usage.data.map(({ model, requests }) => [model, requests]), [["echo", 2], ["other", 1]]);

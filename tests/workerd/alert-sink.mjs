@@ -20,7 +20,12 @@ export async function startSink() {
   const replies = { ...FINE };
   const server = createServer(async (request, response) => {
     const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
+    try {
+      for await (const chunk of request) chunks.push(chunk);
+    } catch {
+      // The gateway was stopped meanwhile.
+      return;
+    }
     const text = Buffer.concat(chunks).toString();
     const kind = request.url.split("/")[1];
     got.push({ kind, path: request.url, method: request.method, headers: request.headers, text, json: JSON.parse(text) });

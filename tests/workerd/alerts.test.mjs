@@ -233,8 +233,7 @@ describe("a target", () => {
     await ask("any/err-500");
     const batches = (await at.gateway.control({})).calls.OPERATIONS;
     await until(async () => (await at.gateway.control({ advance: 2 * SECOND })).calls.OPERATIONS > batches, "its batch");
-    await pass(at, 121 * SECOND);
-    await until(() => types(at.sink).includes("target.back"), "that it is back");
+    await until(async () => (await pass(at, 121 * SECOND), types(at.sink).includes("target.back")), "that it is back");
     assert.deepEqual(types(at.sink).filter((type) => type.startsWith("target.")), ["target.down", "target.back"]);
   });
 });

@@ -6,29 +6,30 @@ import { after, before, describe, it } from "node:test";
 import { chunk, DONE, event } from "./behaviours.mjs";
 import { begin, chatRequest, HELLO } from "./client.mjs";
 import { expectError } from "./expect.mjs";
-import { PACE, paced } from "./pace.mjs";
+import { STILL } from "./harness.mjs";
 import { closeAll, openSession } from "./socket.mjs";
-import { ASKING, freshId, KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
+import { ASKING, freshId, KEY, PROVIDER_KEY, QUIET, startStage } from "./stage.mjs";
 
 const hash = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+const row = (name, base, more) => `  ${name}: { base_url: "${base}", api_key_env: ANY_API_KEY, models: "*", ${QUIET}, ${more} }`;
+const config = (fake) =>
+  [
+    "providers:",
+    row("direct", fake.base, ""),
+    // No network has such a host: only the binding can serve it.
+    row("home", "https://home.invalid/v1", "binding: HOME_SERVER"),
+    row("hurried", "https://home.invalid/v1", "binding: HOME_SERVER, timeout: 30"),
+    row("missing", "https://home.invalid/v1", "binding: NOT_DEPLOYED"),
+    "routes:\n  either: { targets: [missing/ok, home/ok] }",
+    "",
+  ].join("\n");
+const services = (fake) => ({ HOME_SERVER: { module: "home.mjs", texts: { TARGET: fake.origin } } });
 
 describe("a provider that is called by a binding", { concurrency: 4 }, () => {
   let stage;
   before(async () => {
-    const row = (name, base, more) => `  ${name}: { base_url: "${base}", api_key_env: ANY_API_KEY, models: "*", ${more} }`;
-    const config = (fake) =>
-      [
-        "providers:",
-        row("direct", fake.base, ""),
-        // No network has such a host: only the binding can serve it.
-        row("home", "https://home.invalid/v1", "binding: HOME_SERVER"),
-        row("hurried", "https://home.invalid/v1", `binding: HOME_SERVER, timeout: ${paced(1)}`),
-        row("missing", "https://home.invalid/v1", "binding: NOT_DEPLOYED"),
-        "routes:\n  either: { targets: [missing/ok, home/ok] }",
-        "",
-      ].join("\n");
-    const services = (fake) => ({ HOME_SERVER: { module: "home.mjs", texts: { TARGET: fake.origin } } });
-    stage = await startStage({ config, services, pace: PACE });
+    stage = await startStage({ config, services });
   });
   after(async () => {
     closeAll();
@@ -93,14 +94,6 @@ describe("a provider that is called by a binding", { concurrency: 4 }, () => {
     }
   });
 
-  it("is held to its deadlines", async () => {
-    const held = stage.held("slow");
-    const answering = stage.ask("hurried/slow");
-    const exchange = await held;
-    expectError(await answering, { status: 504, code: "upstream_timeout" });
-    await stage.expectCancelled(exchange.record);
-  });
-
   it("is called for the chats of a WebSocket session too", async () => {
     const socket = await openSession(stage.gateway.url, { key: KEY });
     stage.fake.behave("framed", stage.fake.behaviour("ok"));
@@ -121,5 +114,23 @@ describe("a provider that is called by a binding", { concurrency: 4 }, () => {
     const answer = await stage.ask("either", {}, { "x-request-id": id });
     assert.equal(answer.status, 200, answer.text);
     assert.equal(answer.headers["x-llm-bridge-model"], "home/ok");
+  });
+});
+
+describe("a slow provider that is called by a binding", () => {
+  let stage;
+  before(async () => {
+    stage = await startStage({ config, services, entry: "production.mjs" });
+    await stage.gateway.control({ speed: STILL });
+  });
+  after(() => stage.stop());
+
+  it("is held to its deadlines", async () => {
+    const held = stage.held("slow");
+    const answering = stage.ask("hurried/slow");
+    const exchange = await held;
+    await stage.gateway.control({ advance: 30_000 });
+    expectError(await answering, { status: 504, code: "upstream_timeout" });
+    await stage.expectCancelled(exchange.record);
   });
 });

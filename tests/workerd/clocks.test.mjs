@@ -1,17 +1,18 @@
-// The four deadlines: connect, first token, idle, total. None passes early, and each cancels the provider's
+// The four deadlines: connect, first token, idle, total. None passes early or late, and each cancels the provider's
 // call.
+//
+// The gateway's clock hardly moves by itself. Each test sets it forward to shortly before a deadline, has whole requests
+// pass through the gateway, looks, and goes on to the deadline.
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { blocks, chunks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
-import { inOneOf, LATE_MS, PACE, paced } from "./pace.mjs";
-import { ASKING, startStage } from "./stage.mjs";
+import { SLOW } from "./harness.mjs";
+import { ASKING, freshId, startStage } from "./stage.mjs";
 
-// A fraction of the deadline: a clock of half the speed is found out. A busy machine may be later now and
-// then, but not in most tests.
-const LATEST = 1.9;
-const TRIES = 3;
+/** A second of the gateway's clock, which takes much longer than any test unless the test sets the clock. */
+const SECOND = 1_000;
 const TIMEOUT = { type: "upstream_error", code: "upstream_timeout", param: null };
 
 // `native` and `checked` are the two ways of forwarding a stream.
@@ -22,313 +23,351 @@ const row = (fake, name, keys) => `
 ${keys}`;
 const config = (fake) => `
 providers:
-${row(fake, "connect", `    clocks: { connect: ${paced(0.4)} }\n    models: "*"`)}
-${row(fake, "first", `    clocks: { first_token: ${paced(0.5)} }\n    models: "*"`)}
-${row(fake, "idle", `    clocks: { idle: ${paced(0.4)} }\n    models: "*"`)}
-${row(fake, "restless", `    clocks: { idle: ${paced(0.9)} }\n    models: "*"`)}
-${row(fake, "total", `    clocks: { total: ${paced(0.8)} }\n    models: "*"`)}
-${row(fake, "short", `    timeout: ${paced(0.6)}\n    models: "*"`)}
-${row(fake, "both", `    timeout: 30\n    clocks: { total: ${paced(0.5)} }\n    models: "*"`)}
-${row(fake, "kept", `    clocks: { idle: ${paced(0.7)} }\n    keep_alive: ${paced(0.2)}\n    models: "*"`)}
-${row(fake, "begun", `    clocks: { first_token: ${paced(1)} }\n    keep_alive: ${paced(0.3)}\n    models: "*"`)}
+${row(fake, "connect", `    clocks: { connect: 4 }\n    models: "*"`)}
+${row(fake, "first", `    clocks: { first_token: 5 }\n    models: "*"`)}
+${row(fake, "idle", `    clocks: { idle: 4 }\n    models: "*"`)}
+${row(fake, "restless", `    clocks: { idle: 9 }\n    models: "*"`)}
+${row(fake, "total", `    clocks: { total: 8 }\n    models: "*"`)}
+${row(fake, "short", `    timeout: 6\n    models: "*"`)}
+${row(fake, "both", `    timeout: 300\n    clocks: { total: 5 }\n    models: "*"`)}
+${row(fake, "kept", `    clocks: { idle: 7 }\n    keep_alive: 2\n    models: "*"`)}
+${row(fake, "begun", `    clocks: { first_token: 10 }\n    keep_alive: 3\n    models: "*"`)}
 ${row(
   fake,
   "rows",
-  `    timeout: 30
-    clocks: { connect: 30, first_token: 30, idle: 30 }
+  `    timeout: 300
+    clocks: { connect: 300, first_token: 300, idle: 300 }
     models:
-      of-connect: { clocks: { connect: ${paced(0.4)} } }
-      of-first-token: { clocks: { first_token: ${paced(0.4)} } }
-      of-idle: { clocks: { idle: ${paced(0.5)} } }
-      of-total: { clocks: { total: ${paced(0.6)} } }
-      of-timeout: { timeout: ${paced(0.6)} }`,
+      of-connect: { clocks: { connect: 4 } }
+      of-first-token: { clocks: { first_token: 4 } }
+      of-idle: { clocks: { idle: 5 } }
+      of-total: { clocks: { total: 6 } }
+      of-timeout: { timeout: 6 }`,
 )}
 ${row(
   fake,
   "merged",
-  `    clocks: { first_token: ${paced(0.5)} }
+  `    clocks: { first_token: 5 }
     models:
-      of-provider: { clocks: { idle: 30, connect: 30 } }
-      longer: { clocks: { first_token: 30 } }`,
+      of-provider: { clocks: { idle: 300, connect: 300 } }
+      longer: { clocks: { first_token: 300 } }`,
 )}
 `;
 
-describe("a clock", { concurrency: 8 }, () => {
+const content = ({ request }, text = "drip") => event(chunk(request, { content: text }));
+const role = ({ request }) => event(chunk(request, { role: "assistant", content: "" }));
+const ping = () => ": ping\n\n";
+
+// What a provider does at first.
+const silent = () => {};
+const headersOnly = (exchange) => exchange.openStream();
+const stalled = (exchange) => {
+  exchange.openStream();
+  exchange.write(content(exchange, "last word"));
+};
+const halfAnAnswer = (exchange) => {
+  exchange.open(200, { "content-type": "application/json", "content-length": 1000 });
+  exchange.write('{"choices":[');
+};
+const finish = (exchange) => {
+  exchange.write(answerEvents(exchange.request).slice(-3).join("") + DONE);
+  exchange.end();
+};
+
+describe("a clock", () => {
   let stage;
   before(async () => {
-    stage = await startStage({ config, pace: PACE });
+    stage = await startStage({ config, entry: "production.mjs" });
+    await stage.gateway.control({ speed: SLOW });
   });
   after(() => stage.stop());
 
   let played = 0;
-  /** By which factor each deadline was late. */
-  const lateness = [];
-  after(() => {
-    const most = lateness.sort((a, b) => a - b)[Math.floor(lateness.length / 4)] ?? 1;
-    assert.ok(most <= LATEST, `clocks took so many times as long as they should have: ${lateness.map((times) => times.toFixed(2))}`);
-  });
 
-  /** Calls a model of its own, whose behaviour is `play`; `keys` are further fields of the request. */
-  function ask(provider, play, fields) {
-    const model = `played-${++played}`;
-    stage.fake.behave(model, play);
-    return stage.watch(`${provider}/${model}`, fields);
+  const pass = (ms) => stage.gateway.pass(ms);
+
+  /**
+   * A request whose provider is driven by the test and has done what `play` says. `isOver()`: the client has the whole
+   * response, or the provider's call has ended.
+   */
+  async function ask(provider, play, fields, model = `played-${++played}`) {
+    const id = freshId();
+    const held = stage.held(model);
+    let isAnswered = false;
+    const answering = stage.ask(`${provider}/${model}`, fields, { "x-request-id": id }).finally(() => (isAnswered = true));
+    answering.catch(() => {});
+    const exchange = await held;
+    play(exchange);
+    await pass();
+    return { id, exchange, answering, isOver: () => isAnswered || exchange.over };
   }
 
-  /** Asserts that `due` milliseconds, at the machine's pace, have passed, and not many more. */
-  function expectTime(took, due) {
-    assert.ok(took >= paced(due) - 5, `${took} ms: before its time, ${paced(due)} ms`);
-    assert.ok(took <= paced(due) + LATE_MS, `${took} ms: long after its time, ${paced(due)} ms`);
-    lateness.push(took / paced(due));
+  /** Lets this time pass, to the last second of which the request goes on. */
+  async function passAlmost(asked, due) {
+    await pass(due - SECOND);
+    assert.ok(!asked.isOver(), `over before its time, ${due} ms`);
+    await pass(SECOND);
   }
 
-  /** Asserts that the request failed after `due` milliseconds, before a response began. */
-  async function expectRefused({ answer, took, end, record }, due) {
-    expectError(answer, { status: 504, ...TIMEOUT });
-    expectTime(took, due);
-    await stage.expectCancelled(record);
+  /** For so many seconds, the provider writes `what(exchange)` once a second; to the last one, the request goes on. */
+  async function passTalking(asked, what, seconds) {
+    for (let second = 0; second < seconds; second++) {
+      assert.ok(!asked.isOver(), `over before its time, after ${second} s of ${seconds}`);
+      asked.exchange.write(what(asked.exchange));
+      await pass(SECOND);
+    }
+  }
+
+  /** The log's last line of a request that took this time. */
+  async function endOf({ id }, took) {
+    const end = await stage.end(id);
+    assert.ok(end.duration_ms >= took && end.duration_ms < took + SECOND, `${end.duration_ms} ms instead of ${took}`);
     const { event: kind, status, outcome, error_code } = end;
-    assert.deepEqual({ kind, status, outcome, error_code }, { kind: "request_error", status: 504, outcome: "refused", error_code: "upstream_timeout" });
+    return { kind, status, outcome, error_code };
   }
 
-  /** Asserts that the stream was ended after `due` milliseconds, in the middle. */
-  async function expectEnded({ answer, took, end, record }, due) {
+  /** Asserts that the request has failed, before a response began, `took` milliseconds after it came. */
+  async function expectRefused(asked, took) {
+    expectError(await asked.answering, { status: 504, ...TIMEOUT });
+    await stage.expectCancelled(asked.exchange.record);
+    assert.deepEqual(await endOf(asked, took), { kind: "request_error", status: 504, outcome: "refused", error_code: "upstream_timeout" });
+  }
+
+  /** Asserts that the stream was ended in the middle, `took` milliseconds after it was requested. */
+  async function expectEnded(asked, took) {
+    const answer = await asked.answering;
     assert.equal(answer.status, 200, answer.text);
     expectErrorFrame(answer.text, TIMEOUT);
-    expectTime(took, due);
-    await stage.expectCancelled(record);
-    const { event: kind, status, outcome, error_code } = end;
-    assert.deepEqual({ kind, status, outcome, error_code }, { kind: "request_error", status: 200, outcome: "timed_out", error_code: "upstream_timeout" });
-    expectTime(end.duration_ms, due);
+    await stage.expectCancelled(asked.exchange.record);
+    assert.deepEqual(await endOf(asked, took), { kind: "request_error", status: 200, outcome: "timed_out", error_code: "upstream_timeout" });
+    return answer;
   }
 
-  function expectComplete({ answer, end }) {
+  async function expectComplete({ answering, id }) {
+    const answer = await answering;
+    const end = await stage.end(id);
     assert.equal(answer.status, 200, answer.text);
     expectOneDone(answer.text);
     assert.ok(chunks(answer.text).every(({ error }) => !error), answer.text);
     assert.deepEqual({ event: end.event, outcome: end.outcome }, { event: "request_complete", outcome: "complete" });
   }
 
-  /** Asserts that no deadline passes with this provider. */
-  const spares = (provider, play, fields) => inOneOf(TRIES, async () => expectComplete(await ask(provider, play, fields)));
-
-  const content = ({ request }, text = "drip") => event(chunk(request, { content: text }));
-  const role = ({ request }) => event(chunk(request, { role: "assistant", content: "" }));
-
-  /**
-   * Responds with `times` writes of `what(exchange)`, `gap` ms apart, and then completes normally, unless the
-   * call has been cancelled.
-   */
-  const dripping = (what, times, gap) => async (exchange) => {
-    exchange.openStream();
-    for (let n = 0; n < times && !exchange.over; n++) {
-      exchange.write(what(exchange));
-      await exchange.sleep(gap);
-    }
-    if (exchange.over) return;
-    exchange.write(answerEvents(exchange.request).slice(-3).join("") + DONE);
-    exchange.end();
-  };
-
-  const silent = () => {};
-  const headersOnly = (exchange) => exchange.openStream();
-  const stalled = (exchange) => {
-    exchange.openStream();
-    exchange.write(content(exchange, "last word"));
-  };
-  const halfAnAnswer = (exchange) => {
-    exchange.open(200, { "content-type": "application/json", "content-length": 1000 });
-    exchange.write('{"choices":[');
-  };
-
   for (const [how, fields] of [
     ["native", { stream: true, ...ASKING }],
     ["checked", { stream: true }],
   ]) {
-    describe(`on a ${how} stream`, { concurrency: 8 }, () => {
-      it("of the connection ends a wait for headers", async () => {
-        await expectRefused(await ask("connect", silent, fields), 400);
-      });
+    describe(`on a ${how} stream`, () => {
+      /** A deadline after `due` milliseconds, while the provider does nothing more, ends the request. */
+      const ends = async (provider, play, due, expect) => {
+        const asked = await ask(provider, play, fields);
+        await passAlmost(asked, due);
+        return expect(asked, due);
+      };
+
+      it("of the connection ends a wait for headers", () => ends("connect", silent, 4_000, expectRefused));
 
       it("of the connection has no say once there are headers", async () => {
-        await spares("connect", dripping(role, 5, 200), fields);
+        const asked = await ask("connect", headersOnly, fields);
+        await passTalking(asked, role, 10);
+        finish(asked.exchange);
+        await expectComplete(asked);
       });
 
-      it("of the first token ends a wait for headers", async () => {
-        await expectRefused(await ask("first", silent, fields), 500);
-      });
+      it("of the first token ends a wait for headers", () => ends("first", silent, 5_000, expectRefused));
 
-      it("of the first token ends a wait for anything after them", async () => {
-        await expectRefused(await ask("first", headersOnly, fields), 500);
-      });
+      it("of the first token ends a wait for anything after them", () => ends("first", headersOnly, 5_000, expectRefused));
 
-      it("of the first token is not stopped by roles and pings", async () => {
-        await expectRefused(await ask("first", dripping(role, 20, 100), fields), 500);
-        await expectRefused(await ask("first", dripping(() => ": ping\n\n", 20, 100), fields), 500);
-      });
+      for (const [what, filler] of [["roles", role], ["pings", ping]]) {
+        it(`of the first token is not stopped by ${what}`, async () => {
+          const asked = await ask("first", headersOnly, fields);
+          await passTalking(asked, filler, 5);
+          await expectRefused(asked, 5_000);
+        });
+      }
 
       it("of the first token has no say once there is content", async () => {
-        await spares("first", dripping(content, 3, 400), fields);
+        const asked = await ask("first", stalled, fields);
+        for (let count = 0; count < 3; count++) {
+          await pass(4_000);
+          asked.exchange.write(content(asked.exchange));
+        }
+        finish(asked.exchange);
+        await expectComplete(asked);
       });
 
       it("of the first token ends a stream that was begun to keep it alive", async () => {
-        const seen = await ask("begun", headersOnly, fields);
-        await expectEnded(seen, 1000);
-        assert.ok(seen.answer.text.startsWith(": keep-alive\n\n"), seen.answer.text);
+        const asked = await ask("begun", headersOnly, fields);
+        await pass(3_000);
+        await passAlmost(asked, 7_000);
+        const { text } = await expectEnded(asked, 10_000);
+        assert.ok(text.startsWith(": keep-alive\n\n"), text);
       });
 
-      it("of silence ends a wait for anything after the headers", async () => {
-        await expectRefused(await ask("idle", headersOnly, fields), 400);
-      });
+      it("of silence ends a wait for anything after the headers", () => ends("idle", headersOnly, 4_000, expectRefused));
 
       it("of silence counts from the headers, however late they came", async () => {
-        const late = async (exchange) => {
-          await exchange.sleep(700);
-          exchange.openStream();
-        };
-        await expectRefused(await ask("restless", late, fields), 1600);
+        const asked = await ask("restless", silent, fields);
+        await pass(7_000);
+        asked.exchange.openStream();
+        await pass();
+        await passAlmost(asked, 9_000);
+        await expectRefused(asked, 16_000);
       });
 
       it("of silence ends a silence in the midst", async () => {
-        const seen = await ask("idle", stalled, fields);
-        await expectEnded(seen, 400);
-        assert.ok(seen.answer.text.startsWith(Buffer.concat(seen.record.sent).toString()), "what came is there");
+        const asked = await ask("idle", stalled, fields);
+        await passAlmost(asked, 4_000);
+        const { text } = await expectEnded(asked, 4_000);
+        assert.ok(text.startsWith(Buffer.concat(asked.exchange.record.sent).toString()), "what came is there");
       });
 
       for (const [provider, gap] of [
-        ["idle", 70],
-        ["restless", 300],
+        ["idle", 700],
+        ["idle", 2_900],
+        ["restless", 3_000],
+        ["restless", 6_500],
       ]) {
         it(`of silence spares a provider that is never silent for so long (${provider}, ${gap} ms)`, async () => {
-          await spares(provider, dripping(content, Math.ceil(2000 / gap), gap), fields);
+          const asked = await ask(provider, headersOnly, fields);
+          for (let passed = 0; passed < 20_000; passed += gap) {
+            asked.exchange.write(content(asked.exchange));
+            await pass();
+            await pass(gap);
+          }
+          finish(asked.exchange);
+          await expectComplete(asked);
         });
       }
 
       it("of silence is not stopped by the gateway's own comments", async () => {
-        const seen = await ask("kept", stalled, fields);
-        await expectEnded(seen, 700);
-        assert.ok(seen.answer.text.includes(": keep-alive\n\n"), seen.answer.text);
+        const asked = await ask("kept", stalled, fields);
+        for (let count = 0; count < 2; count++) await pass(2_000);
+        await passAlmost(asked, 3_000);
+        const { text } = await expectEnded(asked, 7_000);
+        assert.ok(text.includes(": keep-alive\n\n"), text);
       });
 
-      it("of the whole ends a wait for headers", async () => {
-        await expectRefused(await ask("total", silent, fields), 800);
-      });
+      it("of the whole ends a wait for headers", () => ends("total", silent, 8_000, expectRefused));
 
-      it("of the whole ends a wait for anything after them", async () => {
-        await expectRefused(await ask("total", headersOnly, fields), 800);
-      });
+      it("of the whole ends a wait for anything after them", () => ends("total", headersOnly, 8_000, expectRefused));
 
-      it("of the whole ends a silence in the midst", async () => {
-        await expectEnded(await ask("total", stalled, fields), 800);
-      });
+      it("of the whole ends a silence in the midst", () => ends("total", stalled, 8_000, expectEnded));
 
       it("of the whole ends the stream of a provider that never rests", async () => {
-        await expectEnded(await ask("total", dripping(content, 60, 50), fields), 800);
+        const asked = await ask("total", headersOnly, fields);
+        await passTalking(asked, content, 8);
+        await expectEnded(asked, 8_000);
       });
 
       it("of the whole sets its error apart from half an event before it", async () => {
-        const halves = async (exchange) => {
-          exchange.openStream();
-          for (let rest = ""; !exchange.over; ) {
-            const [head, tail] = [content(exchange).slice(0, 60), content(exchange).slice(60)];
-            // Whenever the deadline passes, the last write has ended inside an event.
-            exchange.write(rest + head);
-            rest = tail;
-            await exchange.sleep(100);
-          }
+        let rest = "";
+        const half = (exchange) => {
+          const [head, tail] = [content(exchange).slice(0, 60), content(exchange).slice(60)];
+          // Whenever the deadline passes, the last write has ended inside an event.
+          const piece = rest + head;
+          rest = tail;
+          return piece;
         };
-        const { answer, end } = await ask("total", halves, fields);
-        const frames = blocks(answer.text);
+        const asked = await ask("total", headersOnly, fields);
+        await passTalking(asked, half, 8);
+        const frames = blocks((await asked.answering).text);
         assert.equal(frames.at(-1), DONE);
         assert.ok(frames.at(-2).startsWith('data: {"error"'), `an event of its own: ${frames.at(-2)}`);
-        assert.equal(end.outcome, "timed_out");
+        assert.equal((await stage.end(asked.id)).outcome, "timed_out");
       });
 
       it("of the whole adds nothing to an answer that was finished in time", async () => {
-        const lingering = async (exchange) => {
-          exchange.openStream();
-          exchange.write(answerEvents(exchange.request).slice(0, 4).join(""));
-          await exchange.sleep(400);
-          exchange.write(answerEvents(exchange.request).slice(4).join("") + DONE);
-        };
-        await spares("total", lingering, fields);
+        const asked = await ask("total", headersOnly, fields);
+        const events = answerEvents(asked.exchange.request);
+        asked.exchange.write(events.slice(0, 4).join(""));
+        await pass(4_000);
+        // The body stays open.
+        asked.exchange.write(events.slice(4).join("") + DONE);
+        await pass();
+        for (let count = 0; count < 3; count++) await pass(2_000);
+        await expectComplete(asked);
       });
 
-      it("of the whole ends a document that stands in for a stream", async () => {
-        await expectRefused(await ask("total", halfAnAnswer, fields), 800);
-      });
+      it("of the whole ends a document that stands in for a stream", () => ends("total", halfAnAnswer, 8_000, expectRefused));
 
       it("of the whole has a short form", async () => {
-        await expectEnded(await ask("short", dripping(content, 60, 50), fields), 600);
+        const asked = await ask("short", headersOnly, fields);
+        await passTalking(asked, content, 6);
+        await expectEnded(asked, 6_000);
       });
 
       it("of the whole may be given in both forms, of which the long one counts", async () => {
-        await expectEnded(await ask("both", dripping(content, 60, 50), fields), 500);
+        const asked = await ask("both", headersOnly, fields);
+        await passTalking(asked, content, 5);
+        await expectEnded(asked, 5_000);
       });
 
-      for (const [model, play, due, begun] of [
-        ["of-connect", silent, 400, false],
-        ["of-first-token", headersOnly, 400, false],
-        ["of-idle", stalled, 500, true],
-        ["of-total", stalled, 600, true],
-        ["of-timeout", stalled, 600, true],
+      for (const [model, play, due, expect] of [
+        ["of-connect", silent, 4_000, expectRefused],
+        ["of-first-token", headersOnly, 4_000, expectRefused],
+        ["of-idle", stalled, 5_000, expectEnded],
+        ["of-total", stalled, 6_000, expectEnded],
+        ["of-timeout", stalled, 6_000, expectEnded],
       ]) {
         it(`on a model's row comes before the provider's: ${model}`, async () => {
-          stage.fake.behave(model, play);
-          const seen = await stage.watch(`rows/${model}`, fields);
-          await (begun ? expectEnded(seen, due) : expectRefused(seen, due));
+          const asked = await ask("rows", play, fields, model);
+          await passAlmost(asked, due);
+          await expect(asked, due);
         });
       }
 
       it("on a provider's row still runs where the model's row sets others", async () => {
-        stage.fake.behave("of-provider", headersOnly);
-        await expectRefused(await stage.watch("merged/of-provider", fields), 500);
+        const asked = await ask("merged", headersOnly, fields, "of-provider");
+        await passAlmost(asked, 5_000);
+        await expectRefused(asked, 5_000);
       });
 
       it("on a model's row may be longer than the provider's", async () => {
-        stage.fake.behave("longer", dripping(role, 9, 100));
-        await inOneOf(TRIES, async () => expectComplete(await stage.watch("merged/longer", fields)));
+        const asked = await ask("merged", headersOnly, fields, "longer");
+        await passTalking(asked, role, 9);
+        finish(asked.exchange);
+        await expectComplete(asked);
       });
     });
   }
 
-  describe("on a whole answer", { concurrency: 8 }, () => {
-    it("of the connection ends a wait for headers", async () => {
-      await expectRefused(await ask("connect", silent), 400);
-    });
+  describe("on a whole answer", () => {
+    const ends = async (provider, play, due) => {
+      const asked = await ask(provider, play, {});
+      await passAlmost(asked, due);
+      await expectRefused(asked, due);
+    };
+
+    it("of the connection ends a wait for headers", () => ends("connect", silent, 4_000));
 
     it("of the connection has no say once there are headers", async () => {
-      const late = async (exchange) => {
+      const begun = (exchange) => {
         exchange.open(200, { "content-type": "application/json", "content-length": 28 });
         exchange.write('{"choices":[{"message":{}}');
-        await exchange.sleep(800);
-        exchange.write("]}");
-        exchange.end();
       };
-      await inOneOf(TRIES, async () => {
-        const { answer, end } = await ask("connect", late);
-        assert.deepEqual(
-          { status: answer.status, text: answer.text, outcome: end.outcome },
-          { status: 200, text: '{"choices":[{"message":{}}]}', outcome: "complete" },
-        );
-      });
+      const asked = await ask("connect", begun, {});
+      await pass(8_000);
+      asked.exchange.write("]}");
+      asked.exchange.end();
+      const answer = await asked.answering;
+      assert.deepEqual(
+        { status: answer.status, text: answer.text, outcome: (await stage.end(asked.id)).outcome },
+        { status: 200, text: '{"choices":[{"message":{}}]}', outcome: "complete" },
+      );
     });
 
     it("of the first token, or of silence, has no say", async () => {
-      const late = async (exchange) => {
-        await exchange.sleep(700);
-        exchange.json(200, '{"choices":[{"message":{}}]}');
-      };
-      for (const provider of ["first", "idle"]) assert.equal((await ask(provider, late)).answer.status, 200);
+      for (const provider of ["first", "idle"]) {
+        const asked = await ask(provider, silent, {});
+        await pass(7_000);
+        asked.exchange.json(200, '{"choices":[{"message":{}}]}');
+        assert.equal((await asked.answering).status, 200);
+      }
     });
 
-    it("of the whole ends a wait for headers", async () => {
-      await expectRefused(await ask("total", silent), 800);
-    });
+    it("of the whole ends a wait for headers", () => ends("total", silent, 8_000));
 
-    it("of the whole ends a wait for the rest of the body", async () => {
-      await expectRefused(await ask("total", halfAnAnswer), 800);
-    });
+    it("of the whole ends a wait for the rest of the body", () => ends("total", halfAnAnswer, 8_000));
 
     for (const stream of [false, true]) {
       it(`of the whole ends a wait for the rest of a refusal${stream ? " of a stream" : ""}`, async () => {
@@ -336,24 +375,26 @@ describe("a clock", { concurrency: 8 }, () => {
           exchange.open(503, { "content-type": "application/json", "content-length": 1000 });
           exchange.write('{"error":{"message":"over');
         };
-        const { answer, took, end, record } = await ask("total", refusing, { stream });
+        const asked = await ask("total", refusing, { stream });
+        await passAlmost(asked, 8_000);
         // The refusal is known, but not its reason.
+        const answer = await asked.answering;
         assert.ok([503, 504].includes(answer.status), answer.text);
-        expectTime(took, 800);
-        assert.equal(end.event, "request_error");
-        await stage.expectCancelled(record);
+        assert.equal((await endOf(asked, 8_000)).kind, "request_error");
+        await stage.expectCancelled(asked.exchange.record);
       });
     }
 
-    it("on a model's row comes before the provider's", async () => {
-      for (const [model, due] of [
-        ["of-connect", 400],
-        ["of-total", 600],
-        ["of-timeout", 600],
-      ]) {
-        stage.fake.behave(`${model}`, silent);
-        await expectRefused(await stage.watch(`rows/${model}`), due);
-      }
-    });
+    for (const [model, due] of [
+      ["of-connect", 4_000],
+      ["of-total", 6_000],
+      ["of-timeout", 6_000],
+    ]) {
+      it(`on a model's row comes before the provider's: ${model}`, async () => {
+        const asked = await ask("rows", silent, {}, model);
+        await passAlmost(asked, due);
+        await expectRefused(asked, due);
+      });
+    }
   });
 });

@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import OpenAI, { RateLimitError } from "openai";
-import { ANSWER, TEXT_USAGE } from "./behaviours.mjs";
+import { ANSWER, chunk, event, TEXT_USAGE } from "./behaviours.mjs";
 import { as, call, events, open } from "./client.mjs";
 import { expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
+import { SLOW } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
-import { paced } from "./pace.mjs";
-import { ASKING, KEY, startStage } from "./stage.mjs";
+import { ASKING, KEY, QUIET, startStage } from "./stage.mjs";
 
 const PRICE = "price: { input: 2, output: 4 }, max_output: 100";
 const COST = 9 * 2000 + 7 * 4000;
@@ -17,19 +17,19 @@ const COST = 9 * 2000 + 7 * 4000;
 describe("legacy completions", () => {
   let stage, office, openai;
   before(async () => {
-    const row = (fake, keys) => `{ base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { "*": { ${PRICE} } }, ${keys} }`;
+    const row = (fake, keys) => `{ base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { "*": { ${PRICE} } }, ${QUIET}, ${keys} }`;
     const config = (fake) => `
 providers:
   any: ${row(fake, "")}
   shy: ${row(fake, "stream_usage: leave")}
   checked: ${row(fake, "relay: checked")}
-  brief: ${row(fake, `clocks: { total: ${paced(1)} }`)}
+  brief: ${row(fake, "clocks: { total: 30 }")}
   capped: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { ok: { max_tokens: 5 } } }
   claude: { adapter: anthropic, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
   google: { adapter: gemini, base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*" }
   demo: { adapter: echo, models: { echo: {} } }
 `;
-    stage = await startStage({ config, bindings: OFFICE });
+    stage = await startStage({ config, bindings: OFFICE, entry: "production.mjs" });
     office = new Office(stage.gateway.url);
     openai = client(KEY);
   });
@@ -99,7 +99,17 @@ providers:
   }
 
   it("that fail in their midst, or take too long, say so", async () => {
-    expectErrorFrame((await ask("brief/stall-mid-stream", { stream: true, ...ASKING })).bytes, { code: "upstream_timeout" });
+    await stage.gateway.control({ speed: SLOW });
+    const held = stage.held("stalled");
+    const opening = open(url(), request("brief/stalled", { stream: true, ...ASKING }));
+    const provider = await held;
+    provider.openStream();
+    provider.write(event(chunk(provider.request, { content: "Hello" })));
+    const stalled = await opening;
+    const begun = await stalled.until("Hello");
+    await stage.gateway.control({ advance: 30_000 });
+    expectErrorFrame(begun + (await stalled.rest()), { code: "upstream_timeout" });
+    await stage.gateway.control({ speed: 1 });
     expectError(await ask("any/empty-stream", { stream: true }), { status: 502, code: "stream_truncated" });
     expectError(await ask("any/cut-mid-stream"), { status: 502 });
   });
@@ -159,6 +169,7 @@ providers:
     // The bound of a prompt is 1,024 tokens and its bytes, about $0.0021; of the longest response, $0.0004.
     const key = await office.key("modest", { budget: { amount: "0.004", per: "total" } });
     assert.equal((await ask("any/ok", {}, key)).status, 200);
+    await office.totals("modest", 1);
     for (const fields of [{ best_of: 10 }, { n: 10 }, { prompt: Array(10).fill("a") }]) {
       expectError(await ask("any/ok", fields, key), { status: 429, code: "insufficient_quota" });
     }

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
-import { ASKING, rows, startStage } from "./stage.mjs";
+import { ASKING, QUIET, rows, startStage } from "./stage.mjs";
 
 const TRIES = 36;
 
@@ -49,7 +49,7 @@ const STREAMS = [
 describe("a stream cut anywhere", () => {
   let stage;
   before(async () => {
-    stage = await startStage({ config: rows({ native: "relay: native", checked: "relay: checked", hiding: "stream_usage: hide" }) });
+    stage = await startStage({ config: rows({ native: `relay: native, ${QUIET}`, checked: `relay: checked, ${QUIET}`, hiding: `stream_usage: hide, ${QUIET}` }) });
   });
   after(() => stage.stop());
 

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { call, chatRequest, HELLO, open } from "./client.mjs";
+import { call, chatRequest, HELLO, open, until } from "./client.mjs";
 import { chunks, expectOneDone, streamedText } from "./expect.mjs";
-import { startGateway } from "./harness.mjs";
+import { SLOW, startGateway } from "./harness.mjs";
 import { KEY } from "./stage.mjs";
 
 const CONFIG = `
@@ -15,7 +15,7 @@ providers:
     adapter: echo
     models:
       echo: {}
-      slow: { echo: { delay_ms: 100 } }
+      slow: { echo: { delay_ms: 5000 } }
       long: { echo: { words: 400, delay_ms: 1 } }
 `;
 const FINGERPRINT = "llm-bridge-demo";
@@ -23,7 +23,7 @@ const FINGERPRINT = "llm-bridge-demo";
 describe("the demonstration model", () => {
   let gateway, url;
   before(async () => {
-    gateway = await startGateway({ config: CONFIG, bindings: { ACCESS_API_KEYS: KEY } });
+    gateway = await startGateway({ config: CONFIG, bindings: { ACCESS_API_KEYS: KEY }, entry: "production.mjs" });
     url = `${gateway.url}/v1/chat/completions`;
   });
   after(() => gateway.stop());
@@ -106,15 +106,23 @@ describe("the demonstration model", () => {
   });
 
   it("is as slow as it is told to be, and live", async () => {
-    const asked = Date.now();
+    await gateway.control({ speed: SLOW });
     const answer = await open(url, chatRequest(KEY, { model: "slow", messages: HELLO, stream: true }));
-    const arrivals = [];
-    for (let part = await answer.next(); part !== null; part = await answer.next()) {
-      if (chunks(part).some(({ choices }) => choices[0].delta.content)) arrivals.push(Date.now());
+    const seen = { text: "" };
+    const reading = (async () => {
+      for (let part = await answer.next(); part !== null; part = await answer.next()) seen.text += part;
+    })();
+    const pieces = () => chunks(seen.text.slice(0, seen.text.lastIndexOf("\n\n") + 2)).filter(({ choices }) => choices[0].delta.content).length;
+    await until(() => pieces() === 1, "the first piece");
+    for (let piece = 2; piece <= 6; piece++) {
+      await gateway.pass(4_000);
+      assert.equal(pieces(), piece - 1, "not before its time");
+      await gateway.pass(1_000);
+      await until(() => pieces() === piece, `piece ${piece}`);
     }
-    assert.ok(arrivals.length > 4, "the pieces come one by one");
-    const took = arrivals.at(-1) - asked;
-    assert.ok(took >= (arrivals.length - 1) * 90, `${took} ms for ${arrivals.length} pieces`);
+    answer.leave();
+    await assert.rejects(reading);
+    await gateway.control({ speed: 1 });
   });
 
   it("takes many callers at a time", async () => {

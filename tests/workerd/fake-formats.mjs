@@ -74,7 +74,12 @@ async function serve(req, res, state) {
   // It lists no models.
   if (req.method === "GET") return void res.writeHead(404).end();
   const pieces = [];
-  for await (const piece of req) pieces.push(piece);
+  try {
+    for await (const piece of req) pieces.push(piece);
+  } catch {
+    // The gateway has cancelled the call.
+    return;
+  }
   const paths = { "/v1/messages": anthropic, "/v1/chat/completions": openai, "/v1/responses": responses };
   const format = Object.entries(paths).find(([path]) => req.url.startsWith(path))?.[1] ?? gemini;
   try {

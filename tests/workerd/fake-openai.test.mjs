@@ -122,7 +122,7 @@ describe("the fake provider", () => {
     const answer = await answering;
     for (const piece of ["data: 1\n\n", "data: 2\n\n"]) {
       exchange.write(piece);
-      assert.equal(String(await answer.next()), piece);
+      assert.equal(await answer.until(piece), piece);
     }
     exchange.end();
     assert.equal(await answer.next(), null);

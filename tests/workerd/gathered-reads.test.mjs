@@ -19,8 +19,8 @@ const USAGE = chunk("[]", ',"usage":{"prompt_tokens":9,"completion_tokens":7,"to
 /** One word in the beginning, which the gateway awaits, and so many fast ones before it reads several at once. */
 const FIRST = 1;
 const STREAK = 8;
-/** A clock of a hundredth of the usual speed. */
-const SPEED = 0.01;
+/** A clock on which two minutes between two events are still fast: 12 ms. */
+const SPEED = 0.0001;
 
 describe("reads of a checked stream", () => {
   let stage;
@@ -31,6 +31,9 @@ describe("reads of a checked stream", () => {
     await stage.gateway.control({ speed: SPEED });
   });
   after(() => stage.stop());
+
+  /** Waits for something that takes the gateway a few milliseconds of its clock, which does not move by itself. */
+  const untilTime = (look, what) => until(async () => look() || void (await stage.gateway.control({ advance: 5 })), what);
 
   /** A stream whose provider is driven by the test, and what its client has seen of it. */
   async function drive(row) {
@@ -44,8 +47,10 @@ describe("reads of a checked stream", () => {
     write();
     const answer = await answering;
     const seen = { text: "" };
+    let isOver = false;
     const reading = (async () => {
       for (let part = await answer.next(); part !== null; part = await answer.next()) seen.text += part;
+      isOver = true;
     })();
     const has = (n) => until(() => seen.text.includes(name(n)), name(n));
     await has(FIRST);
@@ -56,9 +61,11 @@ describe("reads of a checked stream", () => {
         await has(written);
       }
     };
-    const end = async ({ open = false } = {}) => {
+    /** `graced`: the gateway awaits something for a few milliseconds. */
+    const end = async ({ open = false, graced = open } = {}) => {
       for (const piece of [FINISH, USAGE, DONE]) provider.write(piece);
       if (!open) provider.end();
+      if (graced) await untilTime(() => isOver, "the end of the stream");
       await reading;
       const words = Array.from({ length: written }, (_, at) => word(at + 1)).join("");
       assert.equal(seen.text.replace(/^:.*\n\n/gm, ""), words + FINISH + DONE);
@@ -134,8 +141,8 @@ describe("reads of a checked stream", () => {
     await pass();
     assert.ok(!silent.seen.text.includes(name(silent.last())), "one event waits");
     await stage.gateway.control({ advance: 20_000 });
-    await until(() => /^:/m.test(silent.seen.text), "a comment that keeps the client waiting");
-    await silent.end();
+    await untilTime(() => /^:/m.test(silent.seen.text), "a comment that keeps the client waiting");
+    await silent.end({ graced: true });
     const next = await drive("silent");
     await next.eachAlone(2 * STREAK);
     await next.end();

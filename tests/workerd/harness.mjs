@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { COMPATIBILITY_DATE, OBJECTS, WORKER_MODULES } from "../../scripts/serve/capnp.mjs";
+import { call } from "./client.mjs";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 // A folder with src/ and build/ as in this project.
@@ -20,6 +21,11 @@ const ENTRIES = "tests/workerd";
 const CONTROL = "/test/control";
 /** The `speed` of such a module's clock at which only `advance` moves it: what a test does takes no time. */
 export const STILL = 1e-6;
+/**
+ * The `speed` at which the usual pauses of the gateway, some milliseconds, pass within a second or two, and none of its
+ * deadlines while a test runs.
+ */
+export const SLOW = 0.01;
 // The static files, which are deployed with the worker: the binding ASSETS.
 const ASSETS = "build/assets";
 
@@ -113,6 +119,15 @@ class Gateway {
     const answer = await fetch(this.url + CONTROL, { method: "POST", body: JSON.stringify(order) });
     if (!answer.ok) throw new Error(`the entry module takes no orders: ${answer.status}`);
     return answer.json();
+  }
+
+  /**
+   * Sets the clock of a wrapped entry module forward, and has whole requests pass through the gateway: it has dealt with
+   * what came before, and with what was due.
+   */
+  async pass(ms = 0) {
+    await this.control({ advance: ms });
+    for (let count = 0; count < 3; count++) await call(`${this.url}/health`);
   }
 
   async stop() {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { as, call, HELLO, until } from "./client.mjs";
+import { STILL } from "./harness.mjs";
 import { json, startScripted } from "./scripted.mjs";
 
 const ADMIN = "admin-key-2718281828";
@@ -31,6 +32,8 @@ describe("the health of targets", () => {
   before(async () => {
     disk = await mkdtemp(join(tmpdir(), "llm-bridge-health-"));
     stage = await startScripted({ ...OPTIONS, disk });
+    // A target that fails rests for five seconds, which do not pass.
+    await stage.gateway.control({ speed: STILL });
   });
   after(async () => {
     await stage.stop();
@@ -47,6 +50,7 @@ describe("the health of targets", () => {
   it("is asked about once in half a minute, and in the background", async () => {
     stage.answer(GOOD);
     for (let count = 0; count < 10; count++) assert.deepEqual(await chat(), ["first"]);
+    await until(async () => (await calls()) > 0, "the call in the background");
     assert.equal(await calls(), 1);
     assert.deepEqual(await health(stage.gateway), []);
   });
@@ -62,8 +66,12 @@ describe("the health of targets", () => {
   });
 
   it("survives a restart", async () => {
+    const { now } = await stage.gateway.control({});
     await stage.stop();
     stage = await startScripted({ ...OPTIONS, disk });
+    // The clock goes on from there.
+    const advance = now - (await stage.gateway.control({ speed: STILL })).now;
+    await stage.gateway.control({ advance });
     assert.deepEqual((await health(stage.gateway)).map(({ id }) => id), ["target:a:first"]);
   });
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { HELLO } from "./client.mjs";
+import { HELLO, until } from "./client.mjs";
 import { expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
 import { event, json, ROWS, startScripted, stream } from "./scripted.mjs";
 
@@ -121,7 +121,8 @@ describe("an answer that is none", () => {
     stage.answer(json(200, { choices: [], usage: { prompt_tokens: 3, completion_tokens: 0 } }));
     expectError(await stage.chat("hidden/m", {}, { "x-request-id": "hollow-2" }), { status: 502 });
     for (const id of ["hollow-1", "hollow-2"]) {
-      const end = stage.gateway.logs().find((entry) => entry.request_id === id && entry.event === "request_error");
+      const isEnd = (entry) => entry.request_id === id && entry.event === "request_error";
+      const end = await until(() => stage.gateway.logs().find(isEnd), `the end of ${id} in the log`);
       assert.deepEqual(
         { outcome: end.outcome, input_tokens: end.input_tokens, estimated: end.estimated, error_code: end.error_code },
         { outcome: "refused", input_tokens: 3, estimated: undefined, error_code: "upstream_invalid_response" },

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { chunk, DONE, event } from "./behaviours.mjs";
 import { expectWhole, sumsOf } from "./bills.mjs";
 import { chatRequest, HELLO, open, until } from "./client.mjs";
@@ -161,8 +162,8 @@ class Leases {
    */
   async expectSame(team, member, count) {
     const of = async (id) => (await this.office.receipts(id)).map(({ number, ended_at, duration_ms, ...receipt }) => receipt);
-    await until(async () => (await of(team)).length >= count, `${count} receipts of ${team}`);
-    assert.deepEqual(await of(team), await of(member));
+    await until(async () => isDeepStrictEqual(await of(team), await of(member)), `in ${team} the receipts of ${member}`);
+    assert.equal((await of(team)).length, count);
     assert.equal((await this.office.totals(team)).requests, 0);
   }
 }

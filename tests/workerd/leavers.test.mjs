@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { chunk, DONE, event } from "./behaviours.mjs";
 import { begin, chatRequest, HELLO, until } from "./client.mjs";
+import { SLOW } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { startStage } from "./stage.mjs";
 
@@ -16,8 +17,8 @@ const USUAL_PACE = 200;
 const SLOW_PACE = 50;
 /** Shorter than a lease, because the clock is set forward in one step. */
 const AWAY_MS = 50_000;
-/** The clock of these tests is set forward, and runs on in between. */
-const SLACK_MS = 15_000;
+/** The clock of these tests is set forward, and moves slowly in between. */
+const SLACK_MS = 3_000;
 /** The time after a disconnect at which the platform ends everything that a request still does. */
 const CUT_MS = 30_000;
 const BUDGET = { budget: { amount_nanos: 100e9, per: "day" } };
@@ -43,6 +44,7 @@ describe("an answer that ends before its usage is known", () => {
     stage = await startStage({ config, bindings: OFFICE, entry: "production.mjs" });
     ({ gateway } = stage);
     office = new Office(gateway.url);
+    await gateway.control({ speed: SLOW });
   });
   after(() => stage.stop());
 
@@ -53,6 +55,9 @@ describe("an answer that ends before its usage is known", () => {
       return only;
     }, `the receipt of ${id}`);
   }
+
+  /** The gateway has noticed what came before. */
+  const noticed = () => gateway.pass();
 
   let asked = 0;
 
@@ -213,10 +218,10 @@ describe("an answer that ends before its usage is known", () => {
         const { id, caller, exchange } = await ask(row, fields, { path });
         await play?.(exchange, caller);
         caller.leave();
-        // Waits for the gateway to notice. Only then does the time count.
-        await stage.request("/health");
+        // Only then does the time count.
+        await noticed();
         await gateway.control({ advance: MOST_MS - 5_000 });
-        await stage.request("/health");
+        await noticed();
         assert.equal(exchange.over, false, "heard on");
         await gateway.control({ advance: ENDED_BY_MS - MOST_MS + 5_000 });
         await stage.expectCancelled(exchange.record);
@@ -233,7 +238,7 @@ describe("an answer that ends before its usage is known", () => {
       const { id, caller, exchange } = await ask("heard", { stream: true });
       await talking(exchange, caller);
       caller.leave();
-      await stage.request("/health");
+      await noticed();
       await gateway.control({ advance: MOST_MS - 5_000 });
       const usage = { prompt_tokens: 7, completion_tokens: 11, total_tokens: 18 };
       exchange.write(event(chunk(exchange.request, {}, { finish: "stop" })));
@@ -267,8 +272,7 @@ describe("an answer that ends before its usage is known", () => {
 
     /** The response is read to its end, which reports the usage. */
     async function expectHeard({ id, exchange, stream }, account = id) {
-      await stage.request("/health");
-      await stage.request("/health");
+      await noticed();
       assert.equal(exchange.over, false, "heard on");
       if (stream) {
         exchange.write(event(chunk(exchange.request, {}, { finish: "stop" })));
@@ -324,10 +328,13 @@ describe("an answer that ends before its usage is known", () => {
       const key = await office.key(id, { on_disconnect: "finish" });
       // The key's limits are known from the first request on.
       await office.ask(key, "demo/echo");
+      // Its receipt is sent a moment later.
+      await gateway.control({ advance: 200 });
+      await office.totals(id, 1);
       const { calls } = await gateway.control();
       const left = await leave("any", {}, { key });
       assert.equal((await gateway.control()).calls.ACCOUNTS, calls.ACCOUNTS);
-      await stage.request("/health");
+      await noticed();
       assert.equal(left.exchange.over, false, "heard on");
       left.exchange.json(200, JSON.stringify({ id: "x", object: "chat.completion", created: 1, model: "m", choices: [], usage: USAGE }));
       assert.equal(await left.exchange.record.closed, false, "the provider spoke to its end");

@@ -8,7 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { errorBody } from "./behaviours.mjs";
 import { until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
-import { startGateway } from "./harness.mjs";
+import { startGateway, STILL } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { PROVIDER_KEY, startStage } from "./stage.mjs";
 
@@ -30,6 +30,8 @@ describe("a limit", () => {
   let stage, office;
   before(async () => {
     stage = await startStage({ config, bindings: OFFICE, entry: "production.mjs" });
+    // No minute passes unless a test says so, however long a crowd takes.
+    await stage.gateway.control({ speed: STILL });
     office = new Office(stage.gateway.url);
     const ok = stage.fake.behaviour("ok");
     stage.fake.behave("tokens", ok);
@@ -94,9 +96,7 @@ describe("a limit", () => {
 
   it("of requests in a minute lets so many through and tells what is left", async () => {
     const key = await office.key("busy", { requests_per_minute: 5 });
-    const asked = Date.now();
     const answers = await crowd(20, () => office.ask(key, "any/ok"));
-    const took = Math.ceil((Date.now() - asked) / 1000);
     assert.deepEqual(
       { admitted: count(answers, 200), refused: count(answers, 429) },
       { admitted: 5, refused: 15 },
@@ -107,9 +107,9 @@ describe("a limit", () => {
     expectError(refused, { status: 429, type: "invalid_request_error", code: "rate_limit_exceeded", param: null });
     assert.equal(refused.headers["x-ratelimit-limit-requests"], "5");
     const wait = Number(refused.headers["retry-after"]);
-    assert.ok(wait >= 60 - took && wait <= 61, `${wait} s`);
+    assert.ok(wait >= 60 && wait <= 61, `${wait} s`);
     const [, minutes = 0, seconds] = /^(?:(\d)m)?(\d+(?:\.\d+)?)s$/.exec(refused.headers["x-ratelimit-reset-requests"]);
-    assert.ok(minutes * 60 + Number(seconds) >= 60 - took && minutes * 60 + Number(seconds) <= 61, `${minutes} m ${seconds} s`);
+    assert.ok(minutes * 60 + Number(seconds) >= 60 && minutes * 60 + Number(seconds) <= 61, `${minutes} m ${seconds} s`);
   });
 
   it("of tokens in a minute counts the most first, and then the truth", async () => {

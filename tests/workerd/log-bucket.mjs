@@ -1,24 +1,47 @@
 // The gateway's entry module with a bucket for log files: the binding LOGS of the object that writes them is an
-// HTTP server of the test (`BUCKET_URL`), which can refuse, hang, and outlive the process. The object's time limit
-// for the bucket is shorter than in production, and a request to CONTROL passes a command to the object, as an
-// isolate does: a test can be several isolates. It can also close the object, as the platform does at any time.
+// HTTP server of the test (`BUCKET_URL`), which can refuse, hang, and outlive the process. A request to CONTROL passes
+// a command to the object, as an isolate does: a test can be several isolates. It can also close the object, as the
+// platform does at any time, and make it impatient: then it waits for the bucket for less time than in production.
 
 import gateway, * as objects from "../../src/worker.mjs";
 
 const CONTROL = "/test/control";
 /**
- * How long the object waits for the bucket, in milliseconds: in production, and here. A read waits for what its
- * query has left, which the query's other reads make a little less.
+ * How long the object waits for the bucket, in milliseconds: in production, and while it is impatient. A read waits for
+ * what its query has left, which the query's other reads make a little less.
  */
-const BUCKET_TIME = { production: 30_000, least: 25_000, here: 1_000 };
+const BUCKET_TIME = { production: 30_000, least: 25_000, impatient: 1_000 };
+/** The interval at which a wait for the bucket looks whether it is over, each in its own request. */
+const LOOK = 20;
 /** The request that makes the object close itself. */
 const CLOSE = "https://object/test/close";
 /** The name of the object. */
 const ONLY = "only";
 
-const setTimeout = globalThis.setTimeout;
+let isImpatient = false;
+
+const platform = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const isForBucket = (ms) => ms > BUCKET_TIME.least && ms <= BUCKET_TIME.production;
-globalThis.setTimeout = (work, ms, ...words) => setTimeout.call(globalThis, work, isForBucket(ms) ? BUCKET_TIME.here : ms, ...words);
+/** The newest timers of waits for the bucket, by the ids that the object knows: its first timers'. */
+const waits = new Map();
+
+globalThis.setTimeout = (work, ms, ...words) => {
+  const start = (task, time) => platform.setTimeout.call(globalThis, task, time);
+  if (!isForBucket(ms)) return platform.setTimeout.call(globalThis, work, ms, ...words);
+  let waited = 0;
+  const look = () => {
+    waited += LOOK;
+    if (waited < (isImpatient ? BUCKET_TIME.impatient : ms)) return void waits.set(id, start(look, LOOK));
+    waits.delete(id);
+    work(...words);
+  };
+  const id = start(look, LOOK);
+  return id;
+};
+globalThis.clearTimeout = (id) => {
+  platform.clearTimeout.call(globalThis, waits.get(id) ?? id);
+  waits.delete(id);
+};
 
 /** What the gateway uses of https://developers.cloudflare.com/r2/api/workers/workers-api-reference/. */
 const bucketAt = (url) => {
@@ -48,7 +71,8 @@ export class LogFiles extends objects.LogFiles {
 export const { Account, Directory, Health, Operations, Region, Session, Vault } = objects;
 
 async function control(request, env) {
-  const { command, close } = await request.json();
+  const { command, close, impatient } = await request.json();
+  if (impatient !== undefined) return Response.json((isImpatient = impatient));
   if (close) return Response.json(await env.LOG_FILES.getByName(ONLY).fetch(CLOSE).catch(() => true));
   const body = JSON.stringify(command);
   return Response.json(await (await env.LOG_FILES.getByName(ONLY).fetch("https://object/", { method: "POST", body })).json());

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { until } from "./client.mjs";
-import { assertWholeAndOnce, FAILURES, withBucket } from "./log-stage.mjs";
+import { assertWholeAndOnce, FAILURES, SILENCES, withBucket } from "./log-stage.mjs";
 
 const SMALL = "file: { path: logs, max_size: 1000, backup_count: 100 }";
 const ONE = "file: { path: logs }";
@@ -60,10 +60,10 @@ describe("log files in a bucket", () => {
         for (let number = 0; number < 40; number++) {
           const command = batch(isolate, number, number === 7 ? 5 : 0);
           // As an isolate does: the object may have been closed meanwhile.
-          assert.equal(await stage.command(command).catch(() => stage.command(command)), "Appended");
+          assert.equal(await stage.persist(command), "Appended");
           // A response was lost, perhaps with the object, and the batch is sent again.
           if (number % 10 === 0) await stage.close();
-          if (number % 5 === 0) assert.equal(await stage.command(command).catch(() => stage.command(command)), "Appended");
+          if (number % 5 === 0) assert.equal(await stage.persist(command), "Appended");
         }
       });
       await Promise.all(isolates);
@@ -98,6 +98,7 @@ describe("log files", { concurrency: 3 }, () => {
     it(`wait in the object while the bucket ${fate}, and no response does`, () =>
       withBucket(SMALL, async (stage, bucket) => {
         bucket.fates.PUT = fate;
+        await stage.impatient(SILENCES.includes(fate));
         const ids = await stage.chats(10);
         assert.equal((await stage.story(ids.at(-1))).length, 2);
         const store = await failed(stage);
@@ -106,6 +107,7 @@ describe("log files", { concurrency: 3 }, () => {
         ids.push(...await stage.chats(3));
         await stage.story(ids.at(-1));
         bucket.fates = {};
+        await stage.impatient(false);
         await stage.emptied();
         assert.deepEqual(await stage.ended(), ids);
         await assertWholeAndOnce(stage, ids);
@@ -117,10 +119,12 @@ describe("log files", { concurrency: 3 }, () => {
         await stage.story(ids.at(-1));
         await stage.emptied();
         bucket.fates.GET = fate;
+        await stage.impatient(SILENCES.includes(fate));
         const { data, unread_segments } = await stage.logs("?tail=1000");
         assert.equal(unread_segments, bucket.stored.size);
         assert.ok(data.length > 0, "the open segment is in the object");
         bucket.fates = {};
+        await stage.impatient(false);
         assert.deepEqual(await stage.ended(), ids);
       }));
   }
@@ -140,6 +144,7 @@ describe("log files", { concurrency: 3 }, () => {
       await until(() => bucket.late.length > 0, "the read that is late");
       ids.push(...await stage.chats(1));
       assert.ok((await stage.command("Status")).Status, "other commands do not wait");
+      await stage.impatient(true);
       const { data, unread_segments } = await reading;
       assert.equal(unread_segments, bucket.stored.size - 1, "one that is late is not followed by others");
       assert.equal(bucket.late.length, 1);
@@ -147,6 +152,7 @@ describe("log files", { concurrency: 3 }, () => {
       assert.ok(read.size > 1 && read.size < ids.length);
       bucket.late.forEach((answer) => answer());
       bucket.fates = {};
+      await stage.impatient(false);
       await stage.story(ids.at(-1));
       assert.deepEqual(await stage.ended(), ids);
     }));
@@ -154,11 +160,13 @@ describe("log files", { concurrency: 3 }, () => {
   it("are stored once by a bucket that answers after its time", () =>
     withBucket(SMALL, async (stage, bucket) => {
       bucket.fates.PUT = "answers late";
+      await stage.impatient(true);
       const ids = await stage.chats(6);
       await stage.story(ids.at(-1));
       await failed(stage);
       bucket.late.splice(0).forEach((answer) => answer());
       bucket.fates = {};
+      await stage.impatient(false);
       await stage.emptied();
       assert.deepEqual(await stage.ended(), ids);
       await assertWholeAndOnce(stage, ids);
@@ -182,14 +190,17 @@ describe("log files", { concurrency: 3 }, () => {
       bucket.fates.PUT = "refuses it";
       await stage.story((await stage.chats(12)).at(-1));
       const raised = async () => (await stage.admin("/alerts")).raised.map(({ kind, subject }) => [kind, subject].join());
-      await until(async () => (await raised()).includes("store,log_files"), "the alert", 30_000);
-      const stores = (await stage.admin("/stores")).data;
+      await until(async () => (await raised()).includes("store,log_files"), "the alert");
+      const stores = await until(async () => {
+        const { data } = await stage.admin("/stores");
+        return data.at(-1).bucket_failures > 1 && data;
+      }, "a second failure of the bucket");
       assert.deepEqual(stores.map(({ store }) => store), ["operations", "key_registry", "log_files"]);
       assert.ok(stores.every(({ bytes, max_bytes }) => bytes > 0 && bytes < max_bytes), JSON.stringify(stores));
       const { segments, segments_bytes_in_object, has_bucket, bucket_failures } = stores.at(-1);
       assert.deepEqual([segments, segments_bytes_in_object > 1000, has_bucket, bucket_failures > 1], [3, true, true, true]);
       bucket.fates = {};
-      await until(async () => !(await raised()).includes("store,log_files"), "that there is room", 30_000);
+      await until(async () => !(await raised()).includes("store,log_files"), "that there is room");
     }));
 
   for (const [method, moment] of [["PUT", "before"], ["PUT", "after"], ["DELETE", "before"], ["DELETE", "after"]]) {

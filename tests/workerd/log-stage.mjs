@@ -33,6 +33,8 @@ const FATES = {
   "answers late": ({ apply, reply, late }) => (apply(), late.push(() => reply(200))),
 };
 const NO_FAILURES = ["fine", "answers late"];
+/** Those of which the object learns by waiting. */
+export const SILENCES = ["never answers", "does it but never answers"];
 export const FAILURES = Object.keys(FATES).filter((name) => !NO_FAILURES.includes(name));
 
 /**
@@ -66,7 +68,12 @@ export class LogBucket {
     const { method } = request;
     const key = decodeURIComponent(request.url.slice(1));
     const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
+    try {
+      for await (const chunk of request) chunks.push(chunk);
+    } catch {
+      // The process was killed meanwhile.
+      return;
+    }
     if (this.#interrupts(this.before, method)) return;
     const text = this.stored.get(key);
     const apply = () => {
@@ -163,7 +170,11 @@ export class LogStage {
 
   /** The ids of requests whose end is in the files, in their order. */
   async ended() {
-    const { data } = await this.logs("?tail=10000");
+    // A read gives up segments that the bucket does not give in time.
+    const { data } = await until(async () => {
+      const page = await this.logs("?tail=10000");
+      return page.unread_segments === 0 && page;
+    }, "all segments to be read");
     return data.filter(({ event }) => event === "request_complete").map(({ request_id }) => request_id);
   }
 
@@ -175,6 +186,11 @@ export class LogStage {
     }, "all closed segments in the bucket");
   }
 
+  /** Whether the object waits for the bucket for a second only, or as long as in production. */
+  async impatient(is) {
+    await this.gateway.control({ impatient: is });
+  }
+
   /** Closes the object that writes; its next command opens it. */
   async close() {
     await this.gateway.control({ close: true });
@@ -183,6 +199,11 @@ export class LogStage {
   /** A command to the object that writes. */
   async command(command) {
     return this.gateway.control({ command });
+  }
+
+  /** A command to the object that writes, again and again if it was closed meanwhile. */
+  persist(command) {
+    return until(() => this.command(command).catch(() => undefined), "a response of the object");
   }
 }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ANSWER } from "./behaviours.mjs";
+import { ANSWER, answerEvents, DONE } from "./behaviours.mjs";
 import { HELLO } from "./client.mjs";
 import { chunks } from "./expect.mjs";
 import { freshId, KEY, PROVIDER_KEY, startStage } from "./stage.mjs";
@@ -46,12 +46,24 @@ describe("the log", () => {
 
   it("tells of a stream when its first byte came and what it used", async () => {
     const id = freshId();
-    await stage.ask("any/slow-stream", { stream: true, stream_options: { include_usage: true } }, { "x-request-id": id });
+    const held = stage.held("slow");
+    const opening = stage.openStream("any/slow", { stream_options: { include_usage: true } }, { "x-request-id": id });
+    const provider = await held;
+    const [role, first, ...rest] = answerEvents(provider.request);
+    provider.openStream();
+    provider.write(role + first);
+    const answer = await opening;
+    await answer.until("Hello");
+    // Whatever comes before and after: between the first content and the end are 700 ms.
+    await sleep(700);
+    provider.write(rest.join("") + DONE);
+    provider.end();
+    await answer.rest();
     const end = await stage.end(id, "request_complete");
     assert.equal(end.stream, true);
     assert.deepEqual({ input_tokens: end.input_tokens, output_tokens: end.output_tokens }, { input_tokens: 9, output_tokens: 7 });
     assert.ok(end.duration_ms >= 700, `${end.duration_ms} ms in all`);
-    assert.ok(end.ttft_ms >= 0 && end.ttft_ms < end.duration_ms - 300, `${end.ttft_ms} ms to the first byte`);
+    assert.ok(end.ttft_ms >= 0 && end.ttft_ms < end.duration_ms - 650, `${end.ttft_ms} ms to the first byte`);
   });
 
   it("marks as an estimate what the provider did not report", async () => {

@@ -42,7 +42,12 @@ export async function startScripted({ bindings = {}, rows = ROWS, top = "", ...r
     // It lists no models.
     if (req.method === "GET") return void res.writeHead(404).end();
     const pieces = [];
-    for await (const piece of req) pieces.push(piece);
+    try {
+      for await (const piece of req) pieces.push(piece);
+    } catch {
+      // The gateway was stopped, or has cancelled the call.
+      return;
+    }
     const record = { url: req.url, headers: req.headers, body: JSON.parse(Buffer.concat(pieces)), closed: new Promise((resolve) => res.on("close", () => resolve(!res.writableFinished))) };
     seen.push(record);
     await handler(record, res);
