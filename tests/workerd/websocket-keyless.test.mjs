@@ -15,12 +15,12 @@ import { expectError, streamedText } from "./expect.mjs";
 import { startGateway, STILL } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { closeAll, NAMED, openSocket, startWire, textOf } from "./socket.mjs";
-import { KEY, startStage } from "./stage.mjs";
+import { KEY, QUIET, startStage } from "./stage.mjs";
 
 const config = (more = "") => (fake) => `
 default_provider: any
 providers:
-  any: { base_url: "${fake.base}", models: "*" }
+  any: { base_url: "${fake.base}", models: "*", ${QUIET} }
 ${more}`;
 
 // Many connections on one machine take time where it is slow.

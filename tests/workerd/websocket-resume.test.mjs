@@ -13,12 +13,12 @@ import { streamedText } from "./expect.mjs";
 import { startGateway } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { closeAll, NAMED, openSession, openSocket, startWire, textOf } from "./socket.mjs";
-import { ASKING, KEY, startStage } from "./stage.mjs";
+import { ASKING, KEY, QUIET, startStage } from "./stage.mjs";
 
 const config = (more) => (fake) => `
 default_provider: any
 providers:
-  any: { base_url: "${fake.base}", models: "*" }
+  any: { base_url: "${fake.base}", models: "*", ${QUIET} }
 logging: { level: debug }
 websocket: { ${more} }
 `;

@@ -11,12 +11,12 @@ import { expectError, streamedText } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { PACE, paced } from "./pace.mjs";
 import { closeAll, NAMED, openSession, openSocket, textOf } from "./socket.mjs";
-import { ASKING, KEY, startStage } from "./stage.mjs";
+import { ASKING, KEY, QUIET, startStage } from "./stage.mjs";
 
 const config = (fake, more = "") => `
 default_provider: any
 providers:
-  any: { base_url: "${fake.base}", models: "*" }
+  any: { base_url: "${fake.base}", models: "*", ${QUIET} }
   brief: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*", clocks: { total: ${paced(0.6)} } }
   priced: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { "*": { ${PRICED} } } }
 ${more}`;
