@@ -9,7 +9,7 @@ import { cut, cutAfterContent, headAndSilence, ok, refuse, silence, stream, succ
 import { ERROR_EVENTS, REFUSALS, SPEECH } from "./route-speech.mjs";
 import { BRIEFLY, KEY, RouteStage, saidIn, TimedStage } from "./route-stage.mjs";
 import { closeAll, openSession } from "./socket.mjs";
-import { pass } from "./timed.mjs";
+import { pass, runOut } from "./timed.mjs";
 
 const COMMENT = ": keep-alive";
 const BRISK = "keep_alive: 0.3";
@@ -176,8 +176,9 @@ describe("a wait", { concurrency: 8 }, () => {
     await pass(timed.gateway, 300);
     const { answer } = await opening;
     const beginning = await answer.until(COMMENT);
-    await pass(timed.gateway, 1_700);
-    const text = beginning + (await answer.rest()).toString();
+    const rest = answer.rest();
+    await runOut(timed.gateway, rest, "the end of the wait");
+    const text = beginning + (await rest).toString();
     assert.ok(text.startsWith(COMMENT), text.slice(0, 100));
     expectOneStream("openai", text, `said by ${kept.first.name}`);
     assert.deepEqual(kept.calls, [2]);
