@@ -4,7 +4,7 @@
 // - The clock: `Date.now` and `setTimeout`, of requests and of objects, follow a clock that the test can set
 //   forward (`advance`, milliseconds) and let run faster (`speed`). Alarms of objects keep the runtime's clock.
 // - Disconnects: `cut` milliseconds of that clock after its client has left, a request is ended without notice,
-//   as on Cloudflare after 30 s (`cut: 30000`; null ends nothing).
+//   as on Cloudflare after 30 s (`cut: 30000`; null ends nothing). `cuts` counts these.
 // - Objects: calls are counted by the name of their binding. `away` names those that do not respond, and how:
 //   `{ ACCOUNTS: "fails" }` refuses at once, `"hangs"` keeps the caller waiting until the object is back
 //   (`away: {}`); `waiting` counts these calls by the name of their command. `missed: "Renew"` drops commands of
@@ -38,7 +38,7 @@ const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const clock = { from: undefined, at: 0, speed: 1 };
-const state = { cut: null, away: {}, missed: null, waiting: {}, calls: {}, rows: {}, full: false, untaken: null, regions: { calls: {}, hints: {} } };
+const state = { cut: null, cuts: 0, away: {}, missed: null, waiting: {}, calls: {}, rows: {}, full: false, untaken: null, regions: { calls: {}, hints: {} } };
 
 const real = () => platform.now.call(Date);
 
@@ -192,7 +192,11 @@ export default {
     const colo = request.headers.get("x-test-data-center");
     if (colo) request = new Request(request, { cf: { colo } });
     const left = () => {
-      if (state.cut !== null) later(() => context.abort(new Error("cut: the client left")), state.cut);
+      if (state.cut === null) return;
+      later(() => {
+        state.cuts++;
+        context.abort(new Error("cut: the client left"));
+      }, state.cut);
     };
     request.signal.addEventListener("abort", left);
     const answer = gateway.fetch(request, noted(env), context);
