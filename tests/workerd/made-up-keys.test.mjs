@@ -6,10 +6,11 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { as, call, chatRequest, HELLO, raw, soon } from "./client.mjs";
+import { as, call, chatRequest, HELLO, raw, settled, soon, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { STILL } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
+import { PACE } from "./pace.mjs";
 import { openSocket } from "./socket.mjs";
 import { KEY, startStage } from "./stage.mjs";
 
@@ -27,8 +28,10 @@ before(async () => {
   office = new Office(stage.gateway.url);
   good = await office.key("good");
   assert.equal((await office.ask(good, "any/ok")).status, 200);
-  // Its receipt has been entered: no call is running any more.
+  // Its receipt has been entered and its report has been sent: no call is to come any more.
   await office.totals("good", 1);
+  await until(async () => (await office.order("GET", "/requests?limit=1")).data.length > 0, "the report of the request");
+  await settled(async () => JSON.stringify((await stage.gateway.control()).calls));
 });
 after(async () => {
   await stage.stop();
@@ -93,7 +96,8 @@ describe("a made-up key", () => {
     const [grown, spent] = [peak - memoryWas, (await cpu()) - cpuWas];
     console.log(`# three bodies of 20 MB with a made-up key: +${grown.toFixed(0)} MB, ${spent.toFixed(2)} s of CPU`);
     assert.ok(grown < 120, `+${grown} MB`);
-    assert.ok(spent < 1, `${spent} s of CPU`);
+    // The pace of an idle machine is 2.
+    assert.ok(spent < 0.5 * PACE, `${spent} s of CPU`);
   });
 
   it("hears 401 at once, while its body has still to come", async () => {
@@ -167,6 +171,7 @@ describe("the secret that signs keys", () => {
         const asking = soon(there.ask(good, "any/ok"), "an answer");
         if (away === "hangs") await another.gateway.control({ speed: 20 });
         const answer = await asking;
+        await another.gateway.control({ speed: 1 });
         expectError(answer, { status: 503, code: "directory_unavailable" });
         assert.equal(answer.headers["retry-after"], "1");
         assert.equal((await there.ask(KEY, "any/ok")).status, 200, "a fixed key");

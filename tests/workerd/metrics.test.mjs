@@ -250,7 +250,7 @@ describe("metrics exported to OpenTelemetry", () => {
       sink.choose = () => respond(400);
       assert.equal((await chat(gateway, KEY, "demo/echo")).status, 200);
       await samplesWith(gateway, `llm_bridge_export_drops_total{signal="metrics",reason="refused"}`, 1);
-      const [{ signal, drops, status }] = gateway.logs().filter(({ event }) => event === "export_dropped");
+      const { signal, drops, status } = await until(() => gateway.logs().find(({ event }) => event === "export_dropped"), "the drop in the log");
       assert.deepEqual({ signal, drops, status }, { signal: "metrics", drops: 1, status: 400 });
       assert.equal((await chat(gateway, KEY, "demo/echo")).status, 200);
       await samplesWith(gateway, served, 2);

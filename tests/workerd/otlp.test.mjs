@@ -7,6 +7,7 @@ import { as, call, HELLO, until } from "./client.mjs";
 import { attributesOf, breakOff, respond, startSink } from "./otlp-sink.mjs";
 import { event, json, KEY, startScripted, stream } from "./scripted.mjs";
 import { closeAll, openSession } from "./socket.mjs";
+import { DEAD_PORT } from "./stage.mjs";
 
 const HEADERS = "authorization=Basic%20c2luay1zZWNyZXQtMzE0,x-tenant=seven";
 const SCRAPER = "scraper-key-5772156649";
@@ -62,6 +63,8 @@ let closed;
 before(async () => {
   usual = await start("send_trace_context: true, service_name: my-gateway");
   closed = await start("");
+  // A batch whose response took ten seconds would be sent again, which a slow machine must not cause so soon.
+  await closed.gateway.control({ speed: 0.5 });
 });
 after(async () => {
   closeAll();
@@ -216,10 +219,13 @@ test("nothing of a conversation is exported", async () => {
 /** Never responds. */
 const never = () => {};
 
-/** Makes a request and waits for its export, which begins only when what was sent before is over. */
+/** Whether the log record of a request's end has been sent. */
+const isEndSent = (sink, id) => sink.records().some(({ eventName, body }) => /^request_(complete|error)$/.test(eventName) && body.stringValue.includes(id));
+
+/** Makes a request and waits for all of its export, which begins only when what was sent before is over. */
 async function exportAnother(stage, id) {
   assert.equal((await stage.chat(id)).status, 200);
-  await until(() => stage.sink.sent(id, "traces").length && stage.sink.sent(id, "logs").length, `the export of ${id}`);
+  await until(() => stage.sink.sent(id, "traces").length && isEndSent(stage.sink, id), `the export of ${id}`);
 }
 
 /** Lets a minute pass, after which drops are logged again. What is being sent then is sent again. */
@@ -297,7 +303,7 @@ test("a back end that is busy gets the batch again", async (t) => {
       sink.refuseOnce(id, respond(status, { "retry-after": "1" }));
       assert.equal((await closed.chat(id)).status, 200);
       for (const signal of ["traces", "logs"]) {
-        const isSentTwice = ({ bytes }) => sink.sent(id, signal).filter((other) => other.bytes.equals(bytes)).length === 2;
+        const isSentTwice = ({ bytes }) => sink.sent(id, signal).filter((other) => other.bytes.equals(bytes)).length >= 2;
         await until(() => sink.sent(id, signal).some(isSentTwice), `${signal}, the same bytes again`);
       }
     });
@@ -305,11 +311,7 @@ test("a back end that is busy gets the batch again", async (t) => {
 });
 
 test("a back end that is down or never responds disturbs nobody, and what is lost is counted", async () => {
-  const port = await startSink().then(async (sink) => {
-    await sink.stop();
-    return sink.port;
-  });
-  const down = await start("", { url: `http://127.0.0.1:${port}/otlp` });
+  const down = await start("", { url: `http://127.0.0.1:${DEAD_PORT}/otlp` });
   const slow = await start("");
   try {
     slow.sink.choose = () => never;
@@ -359,7 +361,7 @@ test("a batch whose request was cut off is sent by the next one", async () => {
   closed.answer((_, res) => res.writeHead(200, { "content-type": "text/event-stream" }).write(piece({ role: "assistant", content: "a" })));
   const answer = await closed.open("/v1/chat/completions", { model: "hidden/held", stream: true, messages: HELLO }, { "x-request-id": "cut-1" });
   const sent = () => sink.sent("cut-1", "logs").filter(({ bytes }) => bytes.includes("request_start"));
-  await until(() => sent().length === 1, "the first try");
+  await until(() => sent().length >= 1, "the first try");
   answer.leave();
   closed.answer(provider);
   const again = async () => {
@@ -376,7 +378,7 @@ test("headers that cannot be read are noted without their text, and none is sent
   try {
     await stage.chat("unreadable-1");
     await stage.sink.traceOf("unreadable-1");
-    const note = stage.gateway.logs().find(({ event, error }) => event === "config_note" && error.includes("SINK_HEADERS"));
+    const note = await until(() => stage.gateway.logs().find(({ event, error }) => event === "config_note" && error.includes("SINK_HEADERS")), "the note in the log");
     assert.match(note.error, /member 2 is no header/);
     assert.equal(stage.sink.requests[0].headers.ok, undefined);
   } finally {

@@ -4,14 +4,15 @@
 // - The clock: `Date.now` and `setTimeout`, of requests and of objects, follow a clock that the test can set
 //   forward (`advance`, milliseconds) and let run faster (`speed`). Alarms of objects keep the runtime's clock.
 // - Disconnects: `cut` milliseconds of that clock after its client has left, a request is ended without notice,
-//   as on Cloudflare after 30 s (`cut: 30000`; null ends nothing).
+//   as on Cloudflare after 30 s (`cut: 30000`; null ends nothing). `cuts` counts these.
 // - Objects: calls are counted by the name of their binding. `away` names those that do not respond, and how:
 //   `{ ACCOUNTS: "fails" }` refuses at once, `"hangs"` keeps the caller waiting until the object is back
 //   (`away: {}`); `waiting` counts these calls by the name of their command. `missed: "Renew"` drops commands of
 //   this name to an account. `reopen: "vk_a"` closes the object of this account, as the platform closes an idle
-//   one: the next command opens it again; `operations` is the operations object. `full: true` lets stores refuse
-//   new rows. `feed` gives that object batches, `alarm: true` calls its alarm, `alarm: "vk_a"` that of this
-//   account. `planned: true` returns as `planned` when its alarm is set, in milliseconds since 1970, or null.
+//   one: the next command opens it again; `operations` is the operations object. `far: { OPERATIONS: 100 }` delays
+//   its responses by so many milliseconds of the real clock. `full: true` lets stores refuse new rows. `feed` gives
+//   that object batches, `alarm: true` calls its alarm, `alarm: "vk_a"` that of this account. `planned: true` returns
+//   as `planned` when its alarm is set, in milliseconds since 1970, or null.
 // - Regions: `regions` counts the calls of providers by the names of their objects, and has the hints with which the gateway asks for
 //   them. `relay: { object, url, headers, body }` calls such an object as another isolate does;
 //   `close: "wnam-0"` closes one.
@@ -38,7 +39,7 @@ const LOOK = 5;
 
 const platform = { now: Date.now, setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 const clock = { from: undefined, at: 0, speed: 1 };
-const state = { cut: null, away: {}, missed: null, waiting: {}, calls: {}, rows: {}, full: false, untaken: null, regions: { calls: {}, hints: {} } };
+const state = { cut: null, cuts: 0, away: {}, far: {}, missed: null, waiting: {}, calls: {}, rows: {}, full: false, untaken: null, regions: { calls: {}, hints: {} } };
 
 const real = () => platform.now.call(Date);
 
@@ -133,6 +134,7 @@ const observed = (binding, Kind) =>
         rows.read += rowsRead;
         rows.written += rowsWritten;
       }
+      if (state.far[binding]) await new Promise((resolve) => platform.setTimeout.call(globalThis, resolve, state.far[binding]));
       return answer;
     }
   };
@@ -192,7 +194,11 @@ export default {
     const colo = request.headers.get("x-test-data-center");
     if (colo) request = new Request(request, { cf: { colo } });
     const left = () => {
-      if (state.cut !== null) later(() => context.abort(new Error("cut: the client left")), state.cut);
+      if (state.cut === null) return;
+      later(() => {
+        state.cuts++;
+        context.abort(new Error("cut: the client left"));
+      }, state.cut);
     };
     request.signal.addEventListener("abort", left);
     const answer = gateway.fetch(request, noted(env), context);

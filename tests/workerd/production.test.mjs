@@ -64,7 +64,7 @@ describe("the wrapped entry module", () => {
 
   for (const cut of [null, CUT_MS]) {
     it(`${cut ? "ends" : "does not end"} what goes on for long after the client left`, async () => {
-      await gateway.control({ cut, away: { ACCOUNTS: "hangs" } });
+      const { cuts } = await gateway.control({ cut, away: { ACCOUNTS: "hangs" } });
       const model = `left-${cut}`;
       const body = { model: `heard/${model}`, messages: HELLO };
       const caller = begin(`${gateway.url}/v1/chat/completions`, chatRequest(limited, body));
@@ -76,6 +76,7 @@ describe("the wrapped entry module", () => {
       await stage.request("/health");
       await gateway.control({ advance: CUT_MS + 1_000 });
       await stage.request("/health");
+      if (cut) await until(async () => (await gateway.control()).cuts > cuts, "the request to be cut");
       const held = cut ? undefined : stage.held(model);
       await gateway.control({ away: {} });
       // A later answer of its account delays the request to the provider.

@@ -136,10 +136,18 @@ export async function startTls(port, options) {
   return { ...(await listen(server)), handshakes };
 }
 
-/** A server that closes after the first bytes of a connection. `heard` are these. */
+/** A server that closes after the first record of TLS on a connection. `heard` are these. */
 export async function startSilent() {
   const heard = [];
-  const server = createServer((socket) => socket.once("data", (bytes) => heard.push(bytes) && socket.end()));
+  const server = createServer((socket) => {
+    let bytes = Buffer.alloc(0);
+    socket.on("data", (part) => {
+      bytes = Buffer.concat([bytes, part]);
+      if (socket.writableEnded || bytes.length < 5 || bytes.length < 5 + bytes.readUInt16BE(3)) return;
+      heard.push(bytes);
+      socket.end();
+    });
+  });
   return { ...(await listen(server)), heard };
 }
 

@@ -10,6 +10,7 @@ import { suitesOf } from "./proxies.mjs";
 import { LOGIN, named, startProxyStage } from "./proxy-stage.mjs";
 import { closeAll, openSession } from "./socket.mjs";
 import { ASKING, freshId, KEY, PROVIDER_KEY } from "./stage.mjs";
+import { stopClock } from "./timed.mjs";
 
 const WAYS = ["http", "http-login", "https", "https-login", "socks", "socks-login", "plain-http", "plain-http-login", "plain-https-login", "plain-socks", "plain-socks-login", "tls 1.2", "rsa", "another curve"];
 const hash = (bytes) => createHash("sha256").update(bytes).digest("hex");
@@ -175,12 +176,15 @@ describe("a call through a proxy", { concurrency: 4 }, () => {
 
 describe("a caller who leaves a call through a proxy", () => {
   let stage;
-  before(async () => void (stage = await startProxyStage({ faults: [] })));
+  before(async () => {
+    stage = await startProxyStage({ faults: [], entry: "production.mjs" });
+    // No timer of the gateway closes a connection.
+    await stopClock(stage.gateway);
+  });
   after(() => stage.stopAll());
 
   for (const way of ["http", "socks"]) {
-    it(`closes its connection to the proxy at once: ${way}`, async () => {
-      const times = [];
+    it(`closes its connection to the proxy, without waiting for anything: ${way}`, async () => {
       for (let round = 0; round < 8; round++) {
         const model = `left-${way}-${round}`;
         const held = stage.held(model);
@@ -190,14 +194,10 @@ describe("a caller who leaves a call through a proxy", () => {
         exchange.write(event(chunk(exchange.request, { content: "first" })));
         const caller = await answering;
         await caller.until("first");
-        const left = performance.now();
         caller.leave();
         await until(() => stage.proxies[way].open() === 0, "the connection to the proxy to be closed");
-        times.push(performance.now() - left);
         await stage.expectCancelled(exchange.record);
       }
-      const fastest = times.sort((a, b) => a - b)[1];
-      assert.ok(fastest < 200, `closed after ${times.map(Math.round)} ms`);
     });
   }
 });

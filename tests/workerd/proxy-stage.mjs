@@ -4,7 +4,7 @@
 import { authority, certificate } from "./certificates.mjs";
 import { startFake } from "./fake-openai.mjs";
 import { FAULTS, startFaultyProxy, startHttpProxy, startScripted, startSilent, startSocksProxy, startTls } from "./proxies.mjs";
-import { DEAD_PORT, startStage } from "./stage.mjs";
+import { DEAD_PORT, QUIET, startStage } from "./stage.mjs";
 
 export const LOGIN = "proxy-user-1414213562:pa:ss-1732050807";
 /** The login as it stands in an address. */
@@ -82,7 +82,7 @@ export async function startProxyStage({ faults = Object.keys(FAULTS), more = "",
 
   const config = (fake) => {
     const rows = [];
-    const add = (name, base, via) => rows.push(`  ${named(name)}: { base_url: "${base}/v1", proxy: "${via}", api_key_env: ANY_API_KEY, models: ${models}, ${row} }`);
+    const add = (name, base, via) => rows.push(`  ${named(name)}: { base_url: "${base}/v1", proxy: "${via}", api_key_env: ANY_API_KEY, models: ${models}, ${QUIET}, ${row} }`);
     const over = (kind) => `https://localhost:${tls[kind].port}`;
     const address = (name) => `${PROXIES[name][1]}://${name.endsWith("login") ? `${WRITTEN}@` : ""}${proxies[name].host}`;
     add("direct", fake.origin, "none");

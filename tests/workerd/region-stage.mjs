@@ -1,7 +1,7 @@
 // A gateway whose providers are called from regions, and what says where an object is.
 
 import { createServer } from "node:http";
-import { startStage } from "./stage.mjs";
+import { QUIET, startStage } from "./stage.mjs";
 
 const HERE = "SJC US";
 
@@ -18,6 +18,8 @@ async function startTrace(places) {
     const [colo, country] = place.split(" ");
     response.end(`fl=1f1\nh=127.0.0.1\nip=::1\ncolo=${colo}\nloc=${country}\ntls=off\n`);
   });
+  // A pooled connection that it closes by age would look like a place that nobody says.
+  server.keepAliveTimeout = 0;
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/cdn-cgi/trace`,
@@ -36,7 +38,7 @@ async function startTrace(places) {
 export async function startRegionStage({ rows, places = [], more = "", ...rest }) {
   const trace = await startTrace(places);
   const config = (fake) => {
-    const row = ([name, keys]) => `  ${name}: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, ${keys.includes("models:") ? keys : `models: "*", ${keys}`} }`;
+    const row = ([name, keys]) => `  ${name}: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, ${QUIET}, ${keys.includes("models:") ? keys : `models: "*", ${keys}`} }`;
     return ["providers:", ...Object.entries(rows).map(row), `regions: { trace: "${trace.url}" }`, more, ""].join("\n");
   };
   const stage = await startStage({ config, entry: "production.mjs", ...rest });

@@ -85,6 +85,8 @@ describe("what a provider reported is what is billed", { concurrency: 4 }, () =>
       res.write(sse(started(), block, words));
       res.on("close", () => left.set(model, true));
     });
+    // A pooled connection that it closes by age would look like a fault of the gateway.
+    provider.keepAliveTimeout = 0;
     await new Promise((resolve) => provider.listen(0, "127.0.0.1", resolve));
     const base = `http://127.0.0.1:${provider.address().port}`;
     const row = ([name, adapter]) => `  ${name}: { adapter: ${adapter}, base_url: "${base}/${name}", models: { "*": { ${PRICE} } } }`;

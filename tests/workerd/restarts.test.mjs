@@ -85,6 +85,7 @@ describe("the books, when the process is killed", () => {
     const fixed = async () => (await office.order("GET", "/usage?group_by=key")).data.find(({ key_id }) => key_id.startsWith("key_"));
     const { key_id } = await until(fixed, "a receipt of the fixed key");
     names = { static: key_id, free: "vk_free", limited: "vk_limited" };
+    for (const name of ["static", "free"]) await office.totals(names[name], SETTLED);
     // The last receipts seen before the process dies, with more on their way.
     const storm = ["static", "free"].flatMap((name) => Array.from({ length: 40 }, () => ask(name).catch(() => {})));
     await Promise.race(storm);

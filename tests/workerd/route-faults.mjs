@@ -19,11 +19,14 @@ const BEGINNINGS = {
   },
 };
 
+/** The one of {@link FAULTS} after which a time limit has to pass. */
+export const SILENCE = "silence";
+
 /** What goes wrong then, and the class of it. */
 export const FAULTS = {
   "a broken connection": [(exchange) => setTimeout(() => exchange.reset(), 20), "unreachable"],
   "an early end": [(exchange) => exchange.end(), "truncated"],
-  silence: [() => {}, "timeout"],
+  [SILENCE]: [() => {}, "timeout"],
   "an event that nobody can read": [(exchange) => exchange.write("data: {oops\n\n"), "hollow"],
   "an error event": [(exchange) => exchange.write(ERROR_EVENTS[exchange.provider.kind].overload), "overload"],
 };

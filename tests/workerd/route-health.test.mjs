@@ -5,20 +5,19 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { as, call, until } from "./client.mjs";
 import { OFFICE, Office } from "./office.mjs";
-import { paced } from "./pace.mjs";
 import { cut, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS } from "./route-speech.mjs";
-import { KEY, RouteStage } from "./route-stage.mjs";
+import { BRIEFLY, KEY, TimedStage } from "./route-stage.mjs";
+import { stopClock } from "./timed.mjs";
 
 const { openai } = REFUSALS;
 /** How often a target may fail until it is left alone. */
 const FAILURES = 3;
 /** Longer than the first time that a target is left alone for, and than the longest. */
 const [FIRST_OPEN_MS, LONGEST_OPEN_MS] = [7_000, 75_000];
-const BRIEF = `first_token: ${paced(1)}, idle: ${paced(1)}`;
 
 describe("a target that is down", { concurrency: 1 }, () => {
-  const stage = new RouteStage({ bindings: OFFICE, entry: "production.mjs" });
+  const stage = new TimedStage({ bindings: OFFICE });
   before(() => stage.start());
   after(() => stage.stop());
   const pass = (advance) => stage.gateway.control({ advance });
@@ -42,11 +41,11 @@ describe("a target that is down", { concurrency: 1 }, () => {
     ["busy in its streams", stream(ERROR_EVENTS.openai.overload), { stream: true }],
     ["silent", headAndSilence, { stream: true }],
   ]) {
-    const scene = stage.scene({ first: "openai", second: "anthropic" }, BRIEF);
+    const scene = stage.scene({ first: { kind: "openai", row: BRIEFLY }, second: "anthropic" });
 
     it(`is left alone for some time, and found again, and no request is lost: ${what}`, async () => {
       assert.deepEqual(await serve(scene, 2, fields), ["first", "first"]);
-      scene.first.plays(behaviour);
+      scene.first.plays(behaviour === headAndSilence ? stage.silently(behaviour) : behaviour);
       assert.deepEqual(new Set(await serve(scene, 12, fields)), new Set(["second"]));
       const failed = scene.first.calls - 2;
       assert.ok(failed >= 1 && failed <= FAILURES, `${failed} of 12 requests were sent to a target that is down`);
@@ -105,6 +104,8 @@ describe("a target that is down", { concurrency: 1 }, () => {
   const both = stage.scene({ first: "openai", second: "anthropic" });
 
   it("is tried all the same if all are down", async () => {
+    // The gateway waits before it asks a target again.
+    await stage.gateway.control({ speed: 1 });
     both.first.plays(refusing(openai.overload));
     both.second.plays(refusing(REFUSALS.anthropic.overload));
     for (let n = 0; n < 5; n++) assert.ok((await both.chat()).answer.status >= 500);
@@ -114,6 +115,7 @@ describe("a target that is down", { concurrency: 1 }, () => {
     const { answer } = await both.chat();
     assert.equal(answer.status, 200, answer.text);
     assert.equal(both.first.calls + both.second.calls, calls + 1);
+    await stopClock(stage.gateway);
   });
 
   // What does not count against a target.
@@ -174,7 +176,7 @@ describe("a target that is down", { concurrency: 1 }, () => {
 });
 
 describe("the operator", { concurrency: 1 }, () => {
-  const stage = new RouteStage({ bindings: OFFICE });
+  const stage = new TimedStage({ bindings: OFFICE });
   let office;
   before(async () => {
     await stage.start();

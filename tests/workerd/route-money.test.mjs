@@ -12,11 +12,11 @@ import { expectError } from "./expect.mjs";
 import { STILL } from "./harness.mjs";
 import { LEASE_MS } from "./lease-stage.mjs";
 import { OFFICE, Office } from "./office.mjs";
-import { paced } from "./pace.mjs";
 import { cutAfterContent, cutBeforeContent, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { begin } from "./route-faults.mjs";
 import { ERROR_EVENTS, REFUSALS, SPEECH, USAGE } from "./route-speech.mjs";
-import { RouteStage } from "./route-stage.mjs";
+import { BRIEFLY, RouteStage, TimedStage } from "./route-stage.mjs";
+import { stopClock } from "./timed.mjs";
 
 // Dollars per million tokens are thousands of nano-dollars per token.
 const PRICES = { cheap: { input: 1, output: 10 }, dear: { input: 3, output: 30 } };
@@ -26,11 +26,12 @@ const dear = (kind) => ({ kind, models: models(PRICES.dear) });
 const costOf = ({ input, output }, prompt, completion) => 1000 * (prompt * input + completion * output);
 /** The most that one attempt at a dear target can cost, about: its longest answer. */
 const ONE_DEAR = costOf(PRICES.dear, 0, 1000);
-const BRIEF = `first_token: ${paced(1)}, idle: ${paced(1)}`;
+/** A target whose time may run out. */
+const brief = (target) => ({ ...target, row: BRIEFLY });
 
-
-describe("the bill of a route", { concurrency: 8 }, () => {
-  const stage = new RouteStage({ bindings: OFFICE });
+// One at a time, because the clock is that of all.
+describe("the bill of a route", () => {
+  const stage = new TimedStage({ bindings: OFFICE });
   let office;
   before(async () => {
     await stage.start();
@@ -45,12 +46,17 @@ describe("the bill of a route", { concurrency: 8 }, () => {
     return { key: await office.key(id, terms), account: `vk_${id}` };
   }
 
-  /** The only receipt of an account, whose sums must be those of the receipt. */
-  async function receiptOf(account) {
-    const [receipt, ...others] = await until(async () => {
+  /** The receipts of an account, once there is one. Those of a key without limits come a moment later. */
+  const receiptsOf = (account) =>
+    until(async () => {
+      await stage.gateway.control({ advance: 100 });
       const found = await office.receipts(account);
       return found.length > 0 && found;
     }, `the receipt of ${account}`);
+
+  /** The only receipt of an account, whose sums must be those of the receipt. */
+  async function receiptOf(account) {
+    const [receipt, ...others] = await receiptsOf(account);
     assert.deepEqual(others, []);
     expectWhole([receipt]);
     assert.deepEqual(await office.totals(account, 1), sumsOf([receipt]));
@@ -72,11 +78,11 @@ describe("the bill of a route", { concurrency: 8 }, () => {
   /** A test with a failing first target, whole and streamed. `charge` says what the failed attempt costs. */
   function bill(what, behaviour, failure, charge, forms = [false, true], kind = "openai") {
     for (const streams of forms) {
-      const scene = stage.scene({ first: cheap(kind), second: dear("anthropic") }, `${BRIEF}, recover: buffer`);
+      const scene = stage.scene({ first: brief(cheap(kind)), second: dear("anthropic") }, "recover: buffer");
 
       it(`has an entry for each attempt: ${what}, ${streams ? "stream" : "whole"}`, async () => {
         const { key, account } = await newKey({ budget: { amount_nanos: 1e9, per: "day" } });
-        scene.first.plays(behaviour);
+        scene.first.plays(failure === "timeout" ? stage.silently(behaviour) : behaviour);
         const result = await scene.chat({ stream: streams, max_tokens: 1000 }, { key });
         scene.expectServed(result, "second", [1, 1]);
         const receipt = await receiptOf(account);
@@ -140,7 +146,7 @@ describe("the bill of a route", { concurrency: 8 }, () => {
   ]) {
     const forms = { openai: "/v1/chat/completions", anthropic: "/v1/messages" };
     for (const [client, path] of Object.entries(forms)) {
-      const scene = stage.scene({ first: cheap("openai"), second: dear("anthropic"), third: dear("openai") }, `${BRIEF}, recover: ${mode}`);
+      const scene = stage.scene({ first: cheap("openai"), second: dear("anthropic"), third: dear("openai") }, `recover: ${mode}`);
 
       it(`bills each attempt once: ${mode}, for a client of ${client}`, async () => {
         const { key, account } = await newKey({ budget: { amount_nanos: 1e9, per: "day" } });
@@ -160,13 +166,13 @@ describe("the bill of a route", { concurrency: 8 }, () => {
     }
   }
 
-  const failing = stage.scene({ first: cheap("openai"), second: dear("anthropic"), third: cheap("gemini") }, BRIEF);
+  const failing = stage.scene({ first: brief(cheap("openai")), second: dear("anthropic"), third: brief(cheap("gemini")) });
 
   it("is the sum of what failed, if no target helps", async () => {
     const { key, account } = await newKey({ budget: { amount_nanos: 1e9, per: "day" } });
-    failing.first.plays(headAndSilence);
+    failing.first.plays(stage.silently(headAndSilence));
     failing.second.plays(refusing(REFUSALS.anthropic.overload));
-    failing.third.plays(headAndSilence);
+    failing.third.plays(stage.silently(headAndSilence));
     const { answer } = await failing.chat({ stream: true, max_tokens: 1000 }, { key });
     assert.ok(answer.status >= 500, answer.text);
     const receipt = await receiptOf(account);
@@ -181,7 +187,10 @@ describe("the bill of a route", { concurrency: 8 }, () => {
     const { key, account } = await newKey();
     free.first.plays(refusing(REFUSALS.openai.rate));
     free.second.plays(refusing(REFUSALS.anthropic.overload));
+    // The gateway waits before it asks one of them again.
+    await stage.gateway.control({ speed: 1 });
     await free.chat({}, { key });
+    await stopClock(stage.gateway);
     const receipt = await receiptOf(account);
     assert.deepEqual([receipt.cost_nanos, receipt.tokens, receipt.estimated], [0, null, false]);
   });
@@ -192,10 +201,7 @@ describe("the bill of a route", { concurrency: 8 }, () => {
     const { key, account } = await newKey();
     broken.first.plays(cutAfterContent);
     await broken.chat({ stream: true }, { key });
-    const [receipt] = await until(async () => {
-      const found = await office.receipts(account);
-      return found.length > 0 && found;
-    }, `the receipt of ${account}`);
+    const [receipt] = await receiptsOf(account);
     assert.deepEqual([receipt.provider, receipt.attempts ?? []], [broken.first.name, []]);
     assert.ok(receipt.estimated && receipt.cost_nanos > 0, JSON.stringify(receipt));
   });
@@ -205,10 +211,7 @@ describe("the bill of a route", { concurrency: 8 }, () => {
   it("has no list of attempts, if the first served", async () => {
     const { key, account } = await newKey();
     one.expectServed(await one.chat({}, { key }), "first", [1, 0]);
-    const [receipt] = await until(async () => {
-      const found = await office.receipts(account);
-      return found.length > 0 && found;
-    }, `the receipt of ${account}`);
+    const [receipt] = await receiptsOf(account);
     assert.equal(receipt.attempts, undefined);
     assert.equal(receipt.cost_nanos, costOf(PRICES.cheap, USAGE.prompt, USAGE.completion));
   });
@@ -219,11 +222,11 @@ describe("the bill of a route", { concurrency: 8 }, () => {
     ["an attempt that may be billed, and there is money for one", 1.5 * ONE_DEAR, headAndSilence, [1, 0]],
     ["a refusal, and there is money for one", 1.5 * ONE_DEAR, refusing(REFUSALS.openai.overload), [1, 1]],
   ]) {
-    const scene = stage.scene({ first: dear("openai"), second: dear("anthropic") }, BRIEF);
+    const scene = stage.scene({ first: brief(dear("openai")), second: dear("anthropic") });
 
     it(`is within the budget: after ${what}`, async () => {
       const { key, account } = await newKey({ budget: { amount_nanos: budget, per: "day" } });
-      scene.first.plays(behaviour);
+      scene.first.plays(behaviour === headAndSilence ? stage.silently(behaviour) : behaviour);
       const result = await scene.chat({ stream: true, max_tokens: 1000 }, { key });
       if (calls[1]) scene.expectServed(result, "second", calls);
       else {
@@ -258,18 +261,15 @@ describe("the bill of a route", { concurrency: 8 }, () => {
     assert.deepEqual(numbers.toSorted(), [0, 1]);
   });
 
-  const team = stage.scene({ first: cheap("openai"), second: dear("anthropic") }, BRIEF);
+  const team = stage.scene({ first: brief(cheap("openai")), second: dear("anthropic") });
 
   it("is the same in the account above", async () => {
     const above = await newKey({ budget: { amount_nanos: 1e9, per: "day" } });
     const member = await newKey({ parent: above.account.slice(3) });
-    team.first.plays(headAndSilence);
+    team.first.plays(stage.silently(headAndSilence));
     await team.chat({ stream: true, max_tokens: 1000 }, { key: member.key });
     const receipt = await receiptOf(member.account);
-    const [parents] = await until(async () => {
-      const found = await office.receipts(above.account);
-      return found.length > 0 && found;
-    }, "the receipt of the account above");
+    const [parents] = await receiptsOf(above.account);
     assert.deepEqual(parents.attempts, receipt.attempts);
     assert.equal(parents.cost_nanos, receipt.cost_nanos);
   });

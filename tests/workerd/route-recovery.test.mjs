@@ -8,39 +8,40 @@ import OpenAI from "openai";
 import { soon, until } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { expectErrorEnd, expectOneStream, PATHS } from "./one-stream.mjs";
-import { paced } from "./pace.mjs";
 import { cutAfterContent, ok } from "./route-behaviours.mjs";
-import { begin, FAULTS, kindsOf } from "./route-faults.mjs";
-import { KEY, RouteStage } from "./route-stage.mjs";
+import { begin, FAULTS, kindsOf, SILENCE } from "./route-faults.mjs";
+import { BRIEFLY, KEY, RouteStage, TimedStage } from "./route-stage.mjs";
 
 const BUFFER = "recover: buffer";
-const IDLE = `${BUFFER}, first_token: 30, idle: ${paced(1)}`;
 const BRISK = "keep_alive: 0.3";
 const COMMENT = ": keep-alive";
 const ORDER = { "x-llm-bridge-recover": "buffer" };
 
 const stage = new RouteStage();
-before(() => stage.start());
-after(() => stage.stop());
+/** For targets that fall silent. */
+const timed = new TimedStage();
+before(() => Promise.all([stage.start(), timed.start()]));
+after(() => Promise.all([stage.stop(), timed.stop()]));
 
 describe("a stream that is held", { concurrency: 8 }, () => {
   for (const [client, path] of Object.entries(PATHS)) {
     for (const kind of ["openai", "anthropic", "gemini"]) {
       for (const what of kindsOf(kind)) {
         for (const [fault, [fail, wanted]] of Object.entries(FAULTS)) {
-          const scene = stage.scene({ first: kind, second: kind === "openai" ? "anthropic" : "openai" }, IDLE);
+          const at = fault === SILENCE ? timed : stage;
+          const scene = at.scene({ first: { kind, ...(at === timed && { row: BRIEFLY }) }, second: kind === "openai" ? "anthropic" : "openai" }, BUFFER);
 
-          it(`is begun anew by another target: ${fault} in ${what}, ${kind}, for a client of ${client}`, async () => {
+          it(`is begun anew by another target: ${fault} in ${what}, ${kind}, for a client of ${client}`, at.alone(async () => {
             let exchange;
-            scene.first.plays((found) => (begin((exchange = found), what), fail(found)));
+            scene.first.plays(at.silently((found) => (begin((exchange = found), what), fail(found))));
             const { id, answer } = await scene.open({}, { path });
             expectOneStream(client, (await answer.rest()).toString(), `said by ${scene.second.name}`);
             assert.deepEqual(scene.calls, [1, 1]);
-            const { end, classes } = await stage.story(id);
+            const { end, classes } = await at.story(id);
             assert.deepEqual(classes, [wanted]);
             assert.deepEqual([end.event, end.outcome, end.status], ["request_complete", "complete", 200]);
             await soon(exchange.closed, "the end of the first call");
-          });
+          }));
         }
       }
 
@@ -54,7 +55,7 @@ describe("a stream that is held", { concurrency: 8 }, () => {
       });
     }
 
-    const twice = stage.scene({ first: "openai", second: "anthropic", third: "gemini" }, IDLE);
+    const twice = stage.scene({ first: "openai", second: "anthropic", third: "gemini" }, BUFFER);
 
     it(`is begun anew a second time: ${client}`, async () => {
       twice.first.plays(cutAfterContent);
@@ -64,7 +65,7 @@ describe("a stream that is held", { concurrency: 8 }, () => {
       assert.equal((await stage.story(id)).classes.length, 2);
     });
 
-    const last = stage.scene({ first: "openai", second: "anthropic" }, `attempts: 2, ${IDLE}`);
+    const last = stage.scene({ first: "openai", second: "anthropic" }, `attempts: 2, ${BUFFER}`);
 
     it(`passes as it comes from the last target, which nobody follows: ${client}`, async () => {
       last.first.plays(cutAfterContent);
@@ -92,7 +93,7 @@ describe("a stream that is held", { concurrency: 8 }, () => {
       assert.ok(text.includes(`: x-llm-bridge-model: ${kept.target("second")}`), text);
     });
 
-    const limited = stage.scene({ first: { kind: "openai", row: BRISK }, second: "anthropic" }, `${BUFFER}, hold: ${paced(1)}`);
+    const limited = stage.scene({ first: { kind: "openai", row: BRISK }, second: "anthropic" }, `${BUFFER}, hold: 1`);
 
     it(`is held no longer than \`hold\`: ${client}`, async () => {
       const held = limited.first.holds();
@@ -109,7 +110,7 @@ describe("a stream that is held", { concurrency: 8 }, () => {
   }
 
   for (const kind of ["openai", "gemini"]) {
-    const ended = stage.scene({ first: kind, second: "anthropic" }, IDLE);
+    const ended = stage.scene({ first: kind, second: "anthropic" }, BUFFER);
 
     it(`is whole once its finish reason has come: ${kind}`, async () => {
       ended.first.plays((exchange) => {
@@ -123,7 +124,7 @@ describe("a stream that is held", { concurrency: 8 }, () => {
     });
   }
 
-  const unended = stage.scene({ first: "openai", second: "anthropic" }, IDLE);
+  const unended = stage.scene({ first: "openai", second: "anthropic" }, BUFFER);
 
   it("may lack the line ends of its last event", async () => {
     unended.first.plays((exchange) => {
@@ -137,7 +138,7 @@ describe("a stream that is held", { concurrency: 8 }, () => {
     assert.deepEqual(unended.calls, [1, 0]);
   });
 
-  const long = stage.scene({ first: "openai", second: "anthropic" }, IDLE);
+  const long = stage.scene({ first: "openai", second: "anthropic" }, BUFFER);
 
   it("loses and doubles no byte of a long answer", async () => {
     const words = Array.from({ length: 4_000 }, (_, n) => `word ${n} `);
@@ -176,25 +177,27 @@ describe("a stream that is held", { concurrency: 8 }, () => {
 
 describe("the official SDKs", { concurrency: 8 }, () => {
   for (const [fault, [fail]] of Object.entries(FAULTS)) {
-    const [chats, messages] = ["openai", "anthropic"].map((kind) => stage.scene({ first: { kind, row: BRISK }, second: kind === "openai" ? "anthropic" : "openai" }, IDLE));
+    const at = fault === SILENCE ? timed : stage;
+    const row = at === timed ? BRIEFLY : BRISK;
+    const [chats, messages] = ["openai", "anthropic"].map((kind) => at.scene({ first: { kind, row }, second: kind === "openai" ? "anthropic" : "openai" }, BUFFER));
 
-    it(`accumulate one sound message of the second target: OpenAI's, after ${fault}`, async () => {
-      chats.first.plays((exchange) => (begin(exchange), fail(exchange)));
-      const client = new OpenAI({ apiKey: KEY, baseURL: stage.url("/v1"), maxRetries: 0 });
+    it(`accumulate one sound message of the second target: OpenAI's, after ${fault}`, at.alone(async () => {
+      chats.first.plays(at.silently((exchange) => (begin(exchange), fail(exchange))));
+      const client = new OpenAI({ apiKey: KEY, baseURL: at.url("/v1"), maxRetries: 0 });
       const stream = client.chat.completions.stream({ model: chats.route, messages: [{ role: "user", content: "Hello" }] });
       const { choices } = await stream.finalChatCompletion();
       assert.deepEqual(choices.map(({ message, finish_reason }) => [message.content, finish_reason]), [[`said by ${chats.second.name}`, "stop"]]);
       assert.deepEqual(chats.calls, [1, 1]);
-    });
+    }));
 
-    it(`accumulate one sound message of the second target: Anthropic's, after ${fault}`, async () => {
-      messages.first.plays((exchange) => (begin(exchange), fail(exchange)));
-      const client = new Anthropic({ apiKey: KEY, baseURL: stage.url(""), maxRetries: 0 });
+    it(`accumulate one sound message of the second target: Anthropic's, after ${fault}`, at.alone(async () => {
+      messages.first.plays(at.silently((exchange) => (begin(exchange), fail(exchange))));
+      const client = new Anthropic({ apiKey: KEY, baseURL: at.url(""), maxRetries: 0 });
       const stream = client.messages.stream({ model: messages.route, max_tokens: 100, messages: [{ role: "user", content: "Hello" }] });
       const { content, stop_reason } = await stream.finalMessage();
       assert.deepEqual([content.map(({ type, text }) => [type, text]), stop_reason], [[["text", `said by ${messages.second.name}`]], "end_turn"]);
       assert.deepEqual(messages.calls, [1, 1]);
-    });
+    }));
   }
 });
 

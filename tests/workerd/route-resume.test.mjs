@@ -7,20 +7,24 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { soon } from "./client.mjs";
 import { expectErrorEnd, parsed, PATHS } from "./one-stream.mjs";
-import { paced } from "./pace.mjs";
 import { ok, refusing } from "./route-behaviours.mjs";
-import { begin, FAULTS, kindsOf } from "./route-faults.mjs";
+import { begin, FAULTS, kindsOf, SILENCE } from "./route-faults.mjs";
 import { REFUSALS } from "./route-speech.mjs";
-import { KEY, RouteStage, saidIn } from "./route-stage.mjs";
+import { BRIEFLY, KEY, RouteStage, saidIn, TimedStage } from "./route-stage.mjs";
 
-const RESTART = `recover: restart, first_token: 30, idle: ${paced(1)}`;
+const RESTART = "recover: restart";
 const THOUGHTS = "thinking";
 /** What the client gets of the thoughts of a target that failed. */
 const THOUGHT = "Let me think.";
 
 const stage = new RouteStage();
-before(() => stage.start());
-after(() => stage.stop());
+/** For targets that fall silent. */
+const timed = new TimedStage();
+before(() => Promise.all([stage.start(), timed.start()]));
+after(() => Promise.all([stage.stop(), timed.stop()]));
+const stageOf = (fault) => (fault === SILENCE ? timed : stage);
+/** A scene of a fault of the first target. */
+const sceneOf = (fault, kind, settings) => stageOf(fault).scene({ first: { kind, ...(fault === SILENCE && { row: BRIEFLY }) }, second: other(kind) }, settings);
 
 const other = (kind) => (kind === "openai" ? "anthropic" : "openai");
 const once = (values, what, text) => assert.equal(new Set(values).size, 1, `one ${what}: ${text}`);
@@ -58,23 +62,24 @@ describe("a stream that is restarted", { concurrency: 8 }, () => {
   for (const [client, path] of Object.entries(PATHS)) {
     for (const kind of ["openai", "anthropic"]) {
       for (const [fault, [fail, wanted]] of Object.entries(FAULTS)) {
-        const scene = stage.scene({ first: kind, second: other(kind) }, RESTART);
+        const at = stageOf(fault);
+        const scene = sceneOf(fault, kind, RESTART);
 
-        it(`goes on with another target after thoughts: ${fault}, ${kind}, for a client of ${client}`, async () => {
+        it(`goes on with another target after thoughts: ${fault}, ${kind}, for a client of ${client}`, at.alone(async () => {
           let exchange;
-          scene.first.plays((found) => (begin((exchange = found), THOUGHTS), fail(found)));
+          scene.first.plays(at.silently((found) => (begin((exchange = found), THOUGHTS), fail(found))));
           const { id, answer } = await scene.open({}, { path });
           const text = (await answer.rest()).toString();
           expectOneMessage(client, text, `said by ${scene.second.name}`, THOUGHT);
           expectTold(client, text, "restarted");
           assert.ok(text.includes(`: x-llm-bridge-model: ${scene.target("second")}`), text);
           assert.deepEqual(scene.calls, [1, 1]);
-          const { end, classes } = await stage.story(id);
+          const { end, classes } = await at.story(id);
           // The connection had been a good one.
           assert.deepEqual(classes, [wanted === "unreachable" ? "truncated" : wanted]);
           assert.deepEqual([end.event, end.outcome, end.status], ["request_complete", "complete", 200]);
           await soon(exchange.closed, "the end of the first call");
-        });
+        }));
       }
 
       for (const what of kindsOf(kind).filter((what) => what !== THOUGHTS)) {
@@ -151,7 +156,7 @@ describe("a stream that is restarted", { concurrency: 8 }, () => {
     });
   }
 
-  const asked = stage.scene({ first: "openai", second: "anthropic" }, `idle: ${paced(1)}`);
+  const asked = stage.scene({ first: "openai", second: "anthropic" });
 
   it("is asked for by a request, too", async () => {
     asked.first.plays((exchange) => (begin(exchange, THOUGHTS), exchange.end()));
@@ -172,7 +177,7 @@ describe("a stream that is restarted", { concurrency: 8 }, () => {
 /** An answer, and how much of it the first target says. */
 const FULL = "The gateway joins what two targets have said, so that not a byte of the answer is lost, and none is said twice.";
 const SAID = 52;
-const CONTINUE = `recover: continue, first_token: 30, idle: ${paced(1)}`;
+const CONTINUE = "recover: continue";
 const SYSTEM = "Speak like a pirate.";
 
 /**
@@ -203,20 +208,21 @@ describe("a stream that is continued", { concurrency: 8 }, () => {
   for (const [client, path] of Object.entries(PATHS)) {
     for (const kind of ["openai", "anthropic"]) {
       for (const [fault, [fail, wanted]] of Object.entries(FAULTS)) {
-        const scene = stage.scene({ first: kind, second: other(kind) }, CONTINUE);
+        const at = stageOf(fault);
+        const scene = sceneOf(fault, kind, CONTINUE);
 
-        it(`is one text of two targets: ${fault}, ${kind}, for a client of ${client}`, async () => {
-          scene.first.plays((exchange) => (say(exchange, FULL.slice(0, SAID)), fail(exchange)));
+        it(`is one text of two targets: ${fault}, ${kind}, for a client of ${client}`, at.alone(async () => {
+          scene.first.plays(at.silently((exchange) => (say(exchange, FULL.slice(0, SAID)), fail(exchange))));
           scene.second.plays(goesOn);
           const { id, answer } = await scene.open({}, { path });
           const text = (await answer.rest()).toString();
           expectOneMessage(client, text, FULL, "");
           expectTold(client, text, "joined");
           assert.deepEqual(scene.calls, [1, 1]);
-          const { end, classes } = await stage.story(id);
+          const { end, classes } = await at.story(id);
           assert.deepEqual(classes, [wanted === "unreachable" ? "truncated" : wanted]);
           assert.deepEqual([end.outcome, end.status, end.recovered], ["complete", 200, "joined"]);
-        });
+        }));
       }
 
       const asked = stage.scene({ first: kind, second: "openai" }, CONTINUE);
@@ -444,42 +450,43 @@ describe("a stream that is continued", { concurrency: 8 }, () => {
 
 describe("the official SDKs", { concurrency: 8 }, () => {
   for (const [fault, [fail]] of Object.entries(FAULTS)) {
-    const [chats, messages] = ["openai", "anthropic"].map((kind) => stage.scene({ first: kind, second: other(kind) }, RESTART));
+    const at = stageOf(fault);
+    const [chats, messages] = ["openai", "anthropic"].map((kind) => sceneOf(fault, kind, RESTART));
 
-    it(`accumulate one sound message of two targets: OpenAI's, after ${fault}`, async () => {
-      chats.first.plays((exchange) => (begin(exchange, THOUGHTS), fail(exchange)));
-      const client = new OpenAI({ apiKey: KEY, baseURL: stage.url("/v1"), maxRetries: 0 });
+    it(`accumulate one sound message of two targets: OpenAI's, after ${fault}`, at.alone(async () => {
+      chats.first.plays(at.silently((exchange) => (begin(exchange, THOUGHTS), fail(exchange))));
+      const client = new OpenAI({ apiKey: KEY, baseURL: at.url("/v1"), maxRetries: 0 });
       const stream = client.chat.completions.stream({ model: chats.route, messages: [{ role: "user", content: "Hello" }] });
       const { choices } = await stream.finalChatCompletion();
       assert.deepEqual(choices.map(({ message, finish_reason }) => [message.content, finish_reason]), [[`said by ${chats.second.name}`, "stop"]]);
-    });
+    }));
 
-    it(`accumulate one sound message of two targets: Anthropic's, after ${fault}`, async () => {
-      messages.first.plays((exchange) => (begin(exchange, THOUGHTS), fail(exchange)));
-      const client = new Anthropic({ apiKey: KEY, baseURL: stage.url(""), maxRetries: 0 });
+    it(`accumulate one sound message of two targets: Anthropic's, after ${fault}`, at.alone(async () => {
+      messages.first.plays(at.silently((exchange) => (begin(exchange, THOUGHTS), fail(exchange))));
+      const client = new Anthropic({ apiKey: KEY, baseURL: at.url(""), maxRetries: 0 });
       const stream = client.messages.stream({ model: messages.route, max_tokens: 100, messages: [{ role: "user", content: "Hello" }] });
       const { content, stop_reason } = await stream.finalMessage();
       assert.deepEqual([content.map(({ type, text, thinking }) => [type, text ?? thinking]), stop_reason], [[["thinking", THOUGHT], ["text", `said by ${messages.second.name}`]], "end_turn"]);
-    });
+    }));
 
-    const [texts, said] = ["openai", "anthropic"].map((kind) => stage.scene({ first: kind, second: other(kind) }, CONTINUE));
+    const [texts, said] = ["openai", "anthropic"].map((kind) => sceneOf(fault, kind, CONTINUE));
 
-    it(`accumulate one text of two targets: OpenAI's, after ${fault}`, async () => {
-      texts.first.plays((exchange) => (say(exchange, FULL.slice(0, SAID)), fail(exchange)));
+    it(`accumulate one text of two targets: OpenAI's, after ${fault}`, at.alone(async () => {
+      texts.first.plays(at.silently((exchange) => (say(exchange, FULL.slice(0, SAID)), fail(exchange))));
       texts.second.plays(goesOn);
-      const client = new OpenAI({ apiKey: KEY, baseURL: stage.url("/v1"), maxRetries: 0 });
+      const client = new OpenAI({ apiKey: KEY, baseURL: at.url("/v1"), maxRetries: 0 });
       const stream = client.chat.completions.stream({ model: texts.route, messages: [{ role: "user", content: "Hello" }] });
       const { choices } = await stream.finalChatCompletion();
       assert.deepEqual(choices.map(({ message, finish_reason }) => [message.content, finish_reason]), [[FULL, "stop"]]);
-    });
+    }));
 
-    it(`accumulate one text of two targets: Anthropic's, after ${fault}`, async () => {
-      said.first.plays((exchange) => (say(exchange, FULL.slice(0, SAID)), fail(exchange)));
+    it(`accumulate one text of two targets: Anthropic's, after ${fault}`, at.alone(async () => {
+      said.first.plays(at.silently((exchange) => (say(exchange, FULL.slice(0, SAID)), fail(exchange))));
       said.second.plays(goesOn);
-      const client = new Anthropic({ apiKey: KEY, baseURL: stage.url(""), maxRetries: 0 });
+      const client = new Anthropic({ apiKey: KEY, baseURL: at.url(""), maxRetries: 0 });
       const stream = client.messages.stream({ model: said.route, max_tokens: 100, messages: [{ role: "user", content: "Hello" }] });
       const { content, stop_reason } = await stream.finalMessage();
       assert.deepEqual([content.map(({ type, text }) => [type, text]), stop_reason], [[["text", FULL]], "end_turn"]);
-    });
+    }));
   }
 });

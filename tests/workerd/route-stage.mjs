@@ -5,6 +5,7 @@ import { as, begin, call, events, HELLO, open, until } from "./client.mjs";
 import { startGateway } from "./harness.mjs";
 import { RawProvider } from "./route-provider.mjs";
 import { KINDS } from "./route-speech.mjs";
+import { oneAtATime, runOut, stopClock } from "./timed.mjs";
 
 export const KEY = "caller-key-3141592653";
 const TERMINAL = ["request_complete", "request_error"];
@@ -150,6 +151,12 @@ export class RouteStage {
 
   url = (path) => this.gateway.url + path;
 
+  /** A behaviour after which nothing comes. Only on a {@link TimedStage} does its time run out at once. */
+  silently = (behaviour) => behaviour;
+
+  /** A function of a test. */
+  alone = (play) => play;
+
   /**
    * Sends a request, and waits for all that results: the response (`answer`), what it says (`said`), the last
    * log line (`end`), and the failed attempts in the log (`failed`).
@@ -167,6 +174,31 @@ export class RouteStage {
     const failed = entries().filter(({ event }) => event === "attempt_failed");
     return { end, failed, classes: failed.map((entry) => entry.class) };
   }
+}
+
+/** Keys of a provider's row: the time limits of a target whose time is to run out, far shorter than those of others. */
+export const BRIEFLY = "clocks: { first_token: 3, idle: 3 }";
+
+/**
+ * A stage whose clock stands still but for {@link TimedStage#silently}: a silent target has all the time that a slow
+ * machine takes, and no other target's time runs out. Its tests run one at a time, each within `alone`.
+ */
+export class TimedStage extends RouteStage {
+  constructor(options) {
+    super({ entry: "production.mjs", ...options });
+  }
+
+  async startGateway() {
+    await super.startGateway();
+    await stopClock(this.gateway);
+  }
+
+  silently = (behaviour) => (exchange) => {
+    behaviour(exchange);
+    return runOut(this.gateway, exchange.closed, "a silent call to be given up");
+  };
+
+  alone = oneAtATime();
 }
 
 const variableOf = (name) => `${name.toUpperCase().replaceAll("-", "_")}_API_KEY`;

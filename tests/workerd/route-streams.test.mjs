@@ -5,18 +5,22 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { HELLO, soon, until } from "./client.mjs";
 import { expectErrorEnd, expectOneStream, PATHS } from "./one-stream.mjs";
-import { paced } from "./pace.mjs";
 import { cut, cutAfterContent, headAndSilence, ok, refuse, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS, SPEECH } from "./route-speech.mjs";
-import { KEY, RouteStage, saidIn } from "./route-stage.mjs";
+import { BRIEFLY, KEY, RouteStage, saidIn, TimedStage } from "./route-stage.mjs";
 import { closeAll, openSession } from "./socket.mjs";
+import { pass, runOut } from "./timed.mjs";
 
 const COMMENT = ": keep-alive";
 const BRISK = "keep_alive: 0.3";
 
 const stage = new RouteStage();
-before(() => stage.start());
-after(() => stage.stop());
+/** For targets whose time runs out. */
+const timed = new TimedStage();
+before(() => Promise.all([stage.start(), timed.start()]));
+after(() => Promise.all([stage.stop(), timed.stop()]));
+/** A target that is silent: its client gets comments meanwhile. */
+const silent = (kind) => ({ kind, row: `${BRISK}, ${BRIEFLY}` });
 
 // What a provider does once its client waits behind a head. `opened`: it has sent its own head, and an event
 // without content.
@@ -71,48 +75,48 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
       ["silence before the head", silence],
       ["a head and silence", headAndSilence],
     ]) {
-      const scene = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, `first_token: ${paced(1)}`);
+      const scene = timed.scene({ first: silent("openai"), second: { kind: "anthropic", row: BRISK } });
 
-      it(`${what} is followed by another target when the first token is overdue: ${client}`, async () => {
-        scene.first.plays(behaviour);
+      it(`${what} is followed by another target when the first token is overdue: ${client}`, timed.alone(async () => {
+        scene.first.plays(timed.silently(behaviour));
         const { id, answer } = await scene.open({}, { path });
         const text = (await answer.rest()).toString();
         assert.ok(text.startsWith(COMMENT), text);
         expectOneStream(client, text, `said by ${scene.second.name}`);
-        assert.deepEqual((await stage.story(id)).classes, ["timeout"]);
-      });
+        assert.deepEqual((await timed.story(id)).classes, ["timeout"]);
+      }));
     }
 
-    const idle = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, `first_token: 30, idle: ${paced(1)}`);
+    const idle = timed.scene({ first: { kind: "openai", row: `${BRISK}, clocks: { idle: 3 }` }, second: { kind: "anthropic", row: BRISK } });
 
-    it(`silence after an event without content is followed by another target: ${client}`, async () => {
-      idle.first.plays((exchange) => (exchange.openStream(), exchange.write(exchange.speech.opening())));
+    it(`silence after an event without content is followed by another target: ${client}`, timed.alone(async () => {
+      idle.first.plays(timed.silently((exchange) => (exchange.openStream(), exchange.write(exchange.speech.opening()))));
       const { id, answer } = await idle.open({}, { path });
       const text = (await answer.rest()).toString();
       expectOneStream(client, text, `said by ${idle.second.name}`);
-      assert.deepEqual((await stage.story(id)).classes, ["timeout"]);
-    });
+      assert.deepEqual((await timed.story(id)).classes, ["timeout"]);
+    }));
 
-    const third = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "gemini", row: BRISK }, third: "anthropic" }, `first_token: ${paced(1)}`);
+    const third = timed.scene({ first: silent("openai"), second: { kind: "gemini", row: BRISK }, third: "anthropic" });
 
-    it(`a third target follows the second: ${client}`, async () => {
-      third.first.plays(silence);
+    it(`a third target follows the second: ${client}`, timed.alone(async () => {
+      third.first.plays(timed.silently(silence));
       third.second.plays(refuse(...REFUSALS.gemini.overload));
       const { id, answer } = await third.open({}, { path });
       const text = (await answer.rest()).toString();
       expectOneStream(client, text, `said by ${third.third.name}`);
-      assert.deepEqual((await stage.story(id)).classes, ["timeout", "overload"]);
+      assert.deepEqual((await timed.story(id)).classes, ["timeout", "overload"]);
       assert.deepEqual(third.calls, [1, 1, 1]);
-    });
+    }));
 
-    const whole = stage.scene({ first: { kind: "openai", row: BRISK }, second: "anthropic" }, `first_token: ${paced(1)}`);
+    const whole = timed.scene({ first: silent("openai"), second: "anthropic" });
 
-    it(`a whole answer instead of a stream still is one stream: ${client}`, async () => {
-      whole.first.plays(silence);
+    it(`a whole answer instead of a stream still is one stream: ${client}`, timed.alone(async () => {
+      whole.first.plays(timed.silently(silence));
       whole.second.plays((exchange) => exchange.whole(200, SPEECH.anthropic.whole({ text: `said by ${whole.second.name}` })));
       const { answer } = await whole.open({}, { path });
       expectOneStream(client, (await answer.rest()).toString(), `said by ${whole.second.name}`);
-    });
+    }));
 
     for (const [what, one, other, outcome, wanted] of [
       ["refusals", refuse(...REFUSALS.openai.overload), refuse(...REFUSALS.anthropic.overload), "upstream_error", {}],
@@ -120,23 +124,27 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
       ["silence", headAndSilence, headAndSilence, "timed_out", { code: "upstream_timeout" }],
       ["broken connections", cut, cut, "upstream_error", { code: "upstream_unreachable" }],
     ]) {
-      const failing = stage.scene({ first: { kind: "openai", row: BRISK }, second: { kind: "anthropic", row: BRISK } }, `attempts: 2, first_token: ${paced(1)}`);
+      const at = one === headAndSilence ? timed : stage;
+      const target = (kind) => (at === timed ? silent(kind) : { kind, row: BRISK });
+      const failing = at.scene({ first: target("openai"), second: target("anthropic") }, "attempts: 2");
 
-      it(`an error ends the stream if no target helps: ${client}, ${what}`, async () => {
+      it(`an error ends the stream if no target helps: ${client}, ${what}`, at.alone(async () => {
         const held = failing.first.holds();
-        failing.second.plays(other);
+        failing.second.plays(at.silently(other));
         const opening = failing.open({}, { path });
         const exchange = await held;
+        // A comment is due, and nothing else.
+        if (at === timed) await pass(timed.gateway, 300);
         const { id, answer } = await opening;
         const beginning = await answer.until(COMMENT);
-        one(exchange);
+        at.silently(one)(exchange);
         const text = beginning + (await answer.rest()).toString();
         expectErrorEnd(client, text, wanted);
         assert.deepEqual(failing.calls, [1, 1]);
-        const { end } = await stage.story(id);
+        const { end } = await at.story(id);
         assert.deepEqual([end.event, end.outcome, end.status], ["request_error", outcome, 200]);
         assert.ok(end.error_code ?? end.error, JSON.stringify(end));
-      });
+      }));
     }
   }
 
@@ -158,29 +166,36 @@ describe("behind a head that has left", { concurrency: 8 }, () => {
 
 describe("a wait", { concurrency: 8 }, () => {
   const resting = (seconds) => refuse(429, REFUSALS.openai.rate[1], { "retry-after": String(seconds) });
-  const kept = stage.scene({ first: { kind: "openai", row: BRISK } }, "attempts: 2");
+  const kept = timed.scene({ first: { kind: "openai", row: BRISK } }, "attempts: 2");
 
-  it("is not silent for a client that waits for a stream", async () => {
+  it("is not silent for a client that waits for a stream", timed.alone(async () => {
     kept.first.plays(resting(2), ok());
-    const { answer } = await kept.open();
-    const text = (await answer.rest()).toString();
+    const opening = kept.open();
+    const isOver = ({ event, provider }) => event === "attempt_failed" && provider === kept.first.name;
+    await until(() => timed.gateway.logs().some(isOver), "the first attempt's end");
+    await pass(timed.gateway, 300);
+    const { answer } = await opening;
+    const beginning = await answer.until(COMMENT);
+    const rest = answer.rest();
+    await runOut(timed.gateway, rest, "the end of the wait");
+    const text = beginning + (await rest).toString();
     assert.ok(text.startsWith(COMMENT), text.slice(0, 100));
     expectOneStream("openai", text, `said by ${kept.first.name}`);
     assert.deepEqual(kept.calls, [2]);
-  });
+  }));
 
   for (const streams of [false, true]) {
     const left = stage.scene({ first: "openai" }, "attempts: 2");
 
     it(`ends with its client, and the plan with it: ${streams ? "stream" : "whole"}`, async () => {
-      left.first.plays(resting(20), ok());
+      left.first.plays(resting(50), ok());
       const { id, answering, leave } = left.begin({ stream: streams });
       answering.catch(() => {});
       await until(() => left.first.calls === 1 && stage.gateway.logs().some((entry) => entry.request_id === id && entry.event === "attempt_failed"), "the first attempt's end");
       leave();
       const { end } = await stage.story(id);
       assert.equal(end.outcome, "client_closed");
-      assert.ok(end.duration_ms < 19_000, `${end.duration_ms} ms`);
+      assert.ok(end.duration_ms < 49_000, `${end.duration_ms} ms`);
       // The request is over, so that no other call can come.
       assert.deepEqual(left.calls, [1]);
     });
@@ -243,16 +258,17 @@ describe("after content", { concurrency: 8 }, () => {
 
   for (const [client, path] of Object.entries(PATHS)) {
     for (const kind of ["openai", "anthropic", "gemini"]) {
-      for (const [what, behaviour, settings] of [
-        ["a broken connection", cutAfterContent, ""],
-        ["an error event", (exchange) => (half(exchange), exchange.write(ERROR_EVENTS[kind].overload), exchange.end()), ""],
-        ["an early end", (exchange) => (half(exchange), exchange.end()), ""],
-        ["silence", half, `idle: ${paced(1)}`],
+      for (const [what, behaviour] of [
+        ["a broken connection", cutAfterContent],
+        ["an error event", (exchange) => (half(exchange), exchange.write(ERROR_EVENTS[kind].overload), exchange.end())],
+        ["an early end", (exchange) => (half(exchange), exchange.end())],
+        ["silence", half],
       ]) {
-        const scene = stage.scene({ first: kind, second: "openai" }, settings);
+        const at = what === "silence" ? timed : stage;
+        const scene = at.scene({ first: { kind, ...(at === timed && { row: BRIEFLY }) }, second: "openai" });
 
-        it(`there is no other attempt: ${client}, ${kind}, ${what}`, async () => {
-          scene.first.plays(behaviour);
+        it(`there is no other attempt: ${client}, ${kind}, ${what}`, at.alone(async () => {
+          scene.first.plays(at.silently(behaviour));
           const { id, answer } = await scene.open({}, { path });
           assert.equal(answer.status, 200);
           assert.equal(answer.headers["x-llm-bridge-model"], scene.target("first"));
@@ -261,9 +277,9 @@ describe("after content", { concurrency: 8 }, () => {
           // Gemini's stream may end whenever it likes.
           if (kind !== "gemini" || what !== "an early end") expectErrorEnd(client, text, {});
           assert.ok(said.length > 0 && "first words".startsWith(said), text);
-          await stage.story(id);
+          await at.story(id);
           assert.deepEqual(scene.calls, [1, 0]);
-        });
+        }));
       }
     }
   }

@@ -6,10 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { as, call, HELLO, soon } from "./client.mjs";
 import { expectError } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
-import { paced } from "./pace.mjs";
-import { cut, cutAfterContent, cutBeforeContent, either, headAndSilence, later, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
+import { cut, cutAfterContent, cutBeforeContent, either, headAndSilence, ok, refuse, refusing, silence, stream, succeed } from "./route-behaviours.mjs";
 import { ERROR_EVENTS, REFUSALS } from "./route-speech.mjs";
-import { KEY, RouteStage } from "./route-stage.mjs";
+import { BRIEFLY, KEY, RouteStage, TimedStage } from "./route-stage.mjs";
+import { pass } from "./timed.mjs";
 
 /** The failures after which another target is tried, whatever target it is. */
 const GOES_ON = ["rate", "quota", "credential", "overload", "capacity", "tpm_size", "unsupported", "region", "unreachable", "timeout", "hollow"];
@@ -19,9 +19,6 @@ const STOPS = ["policy", "caller"];
 const SMALL = '{ "*": { context: 100000 } }';
 const LARGE = '{ "*": { context: 400000 } }';
 const UNKNOWN_WINDOW = '{ "*": {} }';
-/** The time limits of a route where a target is silent. */
-const BRIEF = `first_token: ${paced(1)}, idle: ${paced(1)}`;
-
 /** The beginning of an answer, and then nothing. */
 const halfAnAnswer = (exchange) => {
   exchange.openStream();
@@ -45,12 +42,14 @@ const stage = new RouteStage({
   top: () => `aliases: { other-name: ${aliased.target("first")}, other-route: ${aliased.route} }`,
 });
 const aliased = stage.scene({ first: "openai", second: "anthropic" });
+/** For targets that are silent. */
+const timed = new TimedStage();
 let office;
 before(async () => {
-  await stage.start();
+  await Promise.all([stage.start(), timed.start()]);
   office = new Office(stage.gateway.url);
 });
-after(() => stage.stop());
+after(() => Promise.all([stage.stop(), timed.stop()]));
 
 describe("a target's refusal in its own wire form", { concurrency: 8 }, () => {
   const table = Object.entries(REFUSALS).flatMap(([kind, refusals]) => Object.entries(refusals).map(([name, refusal]) => [kind, name, refusal]));
@@ -127,23 +126,23 @@ describe("a target that gives no good answer", { concurrency: 8 }, () => {
   const KINDS = ["openai", "anthropic", "gemini"];
 
   /** A test in both forms for each kind of provider. */
-  const each = (what, behaviour, wanted, { settings = BRIEF, forms = [false, true], kinds = KINDS } = {}) => {
+  const each = (what, behaviour, wanted, { at = stage, forms = [false, true], kinds = KINDS } = {}) => {
     for (const kind of kinds) {
       for (const streams of forms) {
-        const scene = stage.scene({ first: kind, second: kind === "openai" ? "anthropic" : "openai" }, settings);
-        it(`is followed by another one: ${what}, ${kind}, ${streams ? "stream" : "whole"}`, async () => {
-          scene.first.plays(behaviour);
+        const scene = at.scene({ first: { kind, ...(at === timed && { row: BRIEFLY }) }, second: kind === "openai" ? "anthropic" : "openai" });
+        it(`is followed by another one: ${what}, ${kind}, ${streams ? "stream" : "whole"}`, at.alone(async () => {
+          scene.first.plays(at.silently(behaviour));
           const result = await scene.chat({ stream: streams });
           scene.expectServed(result, "second", [1, 1]);
           assert.deepEqual(result.classes, [wanted]);
-        });
+        }));
       }
     }
   };
 
   each("a connection that breaks before the head", cut, "unreachable");
-  each("silence without a head", silence, "timeout");
-  each("a head and silence", headAndSilence, "timeout");
+  each("silence without a head", silence, "timeout", { at: timed });
+  each("a head and silence", headAndSilence, "timeout", { at: timed });
   each("a head and a broken connection", cutBeforeContent, "unreachable");
   each("a web page", succeed("<html><body>Welcome to nginx!</body></html>", { "content-type": "text/html" }), "hollow");
   each("nothing", succeed(""), "hollow", { forms: [false] });
@@ -154,7 +153,7 @@ describe("a target that gives no good answer", { concurrency: 8 }, () => {
   each("a refusal whose text never ends", (exchange) => {
     exchange.head(503, { "content-type": "application/json", "content-length": 1000 });
     exchange.raw('{"error":{"mess');
-  }, "overload", { kinds: ["openai"] });
+  }, "overload", { at: timed, kinds: ["openai"] });
 
   for (const streams of [false, true]) {
     const scene = stage.scene({ first: "openai", second: "anthropic" });
@@ -175,41 +174,41 @@ describe("the call of an attempt that failed", { concurrency: 8 }, () => {
     ["an error event", (exchange) => (exchange.openStream(), exchange.write(ERROR_EVENTS.openai.overload))],
     ["a refusal that goes on for ever", endless],
   ]) {
-    const scene = stage.scene({ first: "openai", second: "anthropic" }, BRIEF);
+    const scene = timed.scene({ first: { kind: "openai", row: BRIEFLY }, second: "anthropic" });
 
-    it(`is cancelled: ${what}`, async () => {
+    it(`is cancelled: ${what}`, timed.alone(async () => {
       let exchange;
-      scene.first.plays((found) => behaviour((exchange = found)));
+      scene.first.plays(timed.silently((found) => behaviour((exchange = found))));
       scene.expectServed(await scene.chat({ stream: true }), "second", [1, 1]);
       assert.equal(await soon(exchange.closed, "the end of the call"), true);
-    });
+    }));
   }
 });
 
 describe("a target that is slow", { concurrency: 8 }, () => {
   for (const streams of [false, true]) {
-    const late = stage.scene({ first: "openai", second: "anthropic" }, "first_token: 10, idle: 10");
+    const late = timed.scene({ first: "openai", second: "anthropic" }, "first_token: 10, idle: 10");
 
-    it(`is waited for within its time: ${streams ? "stream" : "whole"}`, async () => {
-      late.first.plays(later(1_500, ok()));
+    it(`is waited for within its time: ${streams ? "stream" : "whole"}`, timed.alone(async () => {
+      late.first.plays(async (exchange) => (await pass(timed.gateway, 9_000), ok()(exchange)));
       late.expectServed(await late.chat({ stream: streams }), "first", [1, 0]);
-    });
+    }));
 
-    const thinking = stage.scene({ first: "deepseek", second: "anthropic" }, `first_token: ${paced(2)}, idle: ${paced(2)}`);
+    const thinking = timed.scene({ first: "deepseek", second: "anthropic" }, "first_token: 10, idle: 10");
 
-    it(`is waited for while it thinks: ${streams ? "stream" : "whole"}`, async () => {
+    it(`is waited for while it thinks: ${streams ? "stream" : "whole"}`, timed.alone(async () => {
       thinking.first.plays(async (exchange) => {
-        if (!exchange.wantsStream) return later(paced(3_200), ok())(exchange);
         exchange.openStream();
+        // All of them take longer than the time limits.
         for (let n = 0; n < 8; n++) {
           exchange.write(exchange.speech.chunk({ reasoning_content: `Thought ${n}. ` }));
-          await sleep(paced(400));
+          await pass(timed.gateway, 4_000);
         }
         exchange.speech.stream({ text: `said by ${exchange.provider.name}` }).forEach((event) => exchange.write(event));
         exchange.end();
       });
       thinking.expectServed(await thinking.chat({ stream: streams }), "first", [1, 0]);
-    });
+    }));
   }
 });
 
@@ -221,30 +220,31 @@ describe("a whole answer", { concurrency: 8 }, () => {
       ["silence in its midst", halfAnAnswer, "timeout"],
       ["an error event in its midst", (exchange) => (halfAnAnswer(exchange), exchange.write(ERROR_EVENTS[kind].overload), exchange.end()), "overload"],
     ]) {
-      const scene = stage.scene({ first: kind, second: kind === "openai" ? "anthropic" : "openai" }, BRIEF);
+      const at = wanted === "timeout" ? timed : stage;
+      const scene = at.scene({ first: { kind, ...(at === timed && { row: BRIEFLY }) }, second: kind === "openai" ? "anthropic" : "openai" });
 
-      it(`is begun anew by another target: after ${what}, ${kind}`, async () => {
-        scene.first.plays(behaviour);
+      it(`is begun anew by another target: after ${what}, ${kind}`, at.alone(async () => {
+        scene.first.plays(at.silently(behaviour));
         const result = await scene.chat();
         scene.expectServed(result, "second", [1, 1]);
         assert.deepEqual(result.classes, [wanted]);
-      });
+      }));
     }
   }
 });
 
 describe("a plan", { concurrency: 8 }, () => {
-  const mixed = stage.scene({ first: "openai", second: "anthropic", third: "gemini", fourth: "openrouter", fifth: "deepseek" }, `attempts: 5, ${BRIEF}`);
+  const mixed = timed.scene({ first: "openai", second: "anthropic", third: { kind: "gemini", row: BRIEFLY }, fourth: "openrouter", fifth: "deepseek" }, "attempts: 5");
 
-  it("goes on through causes of all kinds, one call each", async () => {
+  it("goes on through causes of all kinds, one call each", timed.alone(async () => {
     mixed.first.plays(refusing(REFUSALS.openai.rate));
     mixed.second.plays(stream(ERROR_EVENTS.anthropic.overload));
-    mixed.third.plays(headAndSilence);
+    mixed.third.plays(timed.silently(headAndSilence));
     mixed.fourth.plays(refusing(REFUSALS.openrouter.overload_inside));
     const result = await mixed.chat({ stream: true });
     mixed.expectServed(result, "fifth", [1, 1, 1, 1, 1]);
     assert.deepEqual(result.classes, ["rate", "overload", "timeout", "overload"]);
-  });
+  }));
 
   const bounded = stage.scene({ first: "openai", second: "anthropic", third: "gemini", fourth: "openrouter" }, "attempts: 2");
 
@@ -433,15 +433,16 @@ describe("a request that must not be carried out twice", { concurrency: 8 }, () 
       ["a stored response", { store: true }],
       ["sound", { modalities: ["text", "audio"], audio: { voice: "alloy", format: "mp3" } }],
     ]) {
-      const scene = stage.scene({ first: "openai", second: { kind: "openai", model: "gpt-4.1-mini" } }, BRIEF);
+      const at = [silence, headAndSilence].includes(behaviour) ? timed : stage;
+      const scene = at.scene({ first: { kind: "openai", ...(at === timed && { row: BRIEFLY }) }, second: { kind: "openai", model: "gpt-4.1-mini" } });
 
-      it(`${what}: ${name}`, async () => {
-        scene.first.plays(behaviour);
+      it(`${what}: ${name}`, at.alone(async () => {
+        scene.first.plays(at.silently(behaviour));
         const result = await scene.chat({ stream: true, ...fields });
         assert.deepEqual(scene.calls, calls, result.answer.text);
         if (calls[1]) scene.expectServed(result, "second", calls);
         else assert.ok(result.answer.status >= 500, result.answer.text);
-      });
+      }));
     }
   }
 });

@@ -15,7 +15,8 @@ import OpenAI, {
 } from "openai";
 import { ANSWER, USAGE } from "./behaviours.mjs";
 import { HELLO, soon } from "./client.mjs";
-import { ASKING, KEY, startStage } from "./stage.mjs";
+import { ASKING, KEY, rows, startStage } from "./stage.mjs";
+import { runOut, stopClock } from "./timed.mjs";
 
 const TOOLS = [{ type: "function", function: { name: "weather", description: "The weather", parameters: { type: "object", properties: { city: { type: "string" } } } } }];
 
@@ -189,6 +190,14 @@ describe("the official client", () => {
       assert.deepEqual({ code: fault.code, param: fault.param }, { code: "invalid_type", param: "messages" });
     });
 
+    // A gateway whose clock stands still until a stream has begun.
+    let timed;
+    before(async () => {
+      timed = await startStage({ config: rows({ brief: "timeout: 5" }), entry: "production.mjs" });
+      await stopClock(timed.gateway);
+    });
+    after(() => timed.stop());
+
     for (const [model, code] of [
       ["any/ends-early", "stream_truncated"],
       ["any/cut-mid-stream", "stream_truncated"],
@@ -206,19 +215,35 @@ describe("the official client", () => {
         // fail on that before it reads the error.
         const [kind, wanted] = model === "any/cut-mid-event" && how === "native" ? [Error, undefined] : [APIError, code];
 
+        const isBrief = model.startsWith("brief/");
+        const caller = () => (isBrief ? client({ baseURL: `${timed.gateway.url}/v1` }) : openai);
+
         it(`${kind.name} in the midst of the ${how} stream of ${model}, after what came before`, async () => {
-          const stream = await chat(model, { stream: true, ...fields });
+          const stream = await caller().chat.completions.create({ model, messages: HELLO, stream: true, ...fields });
           let text = "";
+          const begun = Promise.withResolvers();
           const reading = (async () => {
-            for await (const chunk of stream) text += chunk.choices[0].delta.content ?? "";
+            for await (const chunk of stream) {
+              text += chunk.choices[0].delta.content ?? "";
+              if (text) begun.resolve();
+            }
           })();
+          if (isBrief) {
+            await soon(begun.promise, "the first words");
+            await runOut(timed.gateway, reading);
+          }
           assert.equal((await raised(reading, kind)).code, wanted);
           assert.ok(text.length > 0 && ANSWER.startsWith(text), text);
         });
 
         it(`${kind.name} from the helper that would put the ${how} stream of ${model} together`, async () => {
-          const helper = openai.chat.completions.stream({ model, messages: HELLO, ...fields });
-          await raised(helper.finalChatCompletion(), kind);
+          const helper = caller().chat.completions.stream({ model, messages: HELLO, ...fields });
+          const reading = helper.finalChatCompletion();
+          if (isBrief) {
+            await soon(new Promise((resolve) => helper.once("content", resolve)), "the first words");
+            await runOut(timed.gateway, reading);
+          }
+          await raised(reading, kind);
         });
       }
     }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { answerEvents, chunk, DONE, event, USAGE } from "./behaviours.mjs";
 import { chunks, expectOneDone } from "./expect.mjs";
-import { rows, startStage } from "./stage.mjs";
+import { freshId, rows, startStage } from "./stage.mjs";
 
 const MESSAGES = '"messages":[{"role":"user","content":"Hi"}]';
 
@@ -240,20 +240,23 @@ describe("the usage of a stream on Cloudflare's free plan", () => {
   /** A stream, with an event that only a checked stream would drop, for a client that does not speak of its usage. */
   async function ask(row, stream_options) {
     const model = `free-${row}-${stream_options ? "asked" : "unasked"}`;
-    stage.fake.behave(model, async (exchange) => {
-      const [first, ...rest] = answerEvents(exchange.request);
-      exchange.openStream();
-      exchange.write(first);
-      for (const piece of [...rest.slice(0, 2), "data: {oops\n\n", ...rest.slice(2), DONE]) {
-        // Longer than what comes at once passes through the gateway.
-        await exchange.sleep(20);
-        exchange.write(piece);
-      }
-      exchange.end();
-    });
-    const seen = await stage.watch(`${row}/${model}`, { stream: true, ...(stream_options && { stream_options }) });
-    assert.equal(seen.answer.status, 200, seen.answer.text);
-    return { text: seen.answer.text, end: seen.end, sent: Buffer.concat(seen.record.sent).toString() };
+    const [held, id] = [stage.held(model), freshId()];
+    const opening = stage.openStream(`${row}/${model}`, { ...(stream_options && { stream_options }) }, { "x-request-id": id });
+    const exchange = await held;
+    const [first, content, ...rest] = answerEvents(exchange.request);
+    exchange.openStream();
+    exchange.write(first + content);
+    const caller = await opening;
+    assert.equal(caller.status, 200);
+    let text = await caller.until(content);
+    // What comes at once with the first content passes through the gateway; the rest comes after that.
+    for (const piece of [rest[0], "data: {oops\n\n", ...rest.slice(1), DONE]) {
+      exchange.write(piece);
+      if (row === "unsaid" && !stream_options) text += await caller.until(piece);
+    }
+    exchange.end();
+    text += await caller.rest();
+    return { text, end: await stage.end(id), sent: Buffer.concat(exchange.record.sent).toString() };
   }
 
   it("is shown in a native stream, byte for byte", async () => {

@@ -5,8 +5,8 @@ import { after, before, describe, it } from "node:test";
 import { ANSWER, DONE, USAGE } from "./behaviours.mjs";
 import { events } from "./client.mjs";
 import { blocks, chunks, expectError, expectErrorFrame, expectOneDone, streamedText } from "./expect.mjs";
-import { LATE_MS, paced } from "./pace.mjs";
-import { ASKING, startStage } from "./stage.mjs";
+import { ASKING, rows, startStage } from "./stage.mjs";
+import { pass, runOut, stopClock } from "./timed.mjs";
 
 const event = (n) => `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"part ${n}"},"finish_reason":null}]}\n\n`;
 const FINISH = `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n`;
@@ -212,23 +212,38 @@ describe("a stream", () => {
   });
 
   describe("that takes too long", () => {
+    let timed;
+    before(async () => {
+      timed = await startStage({ config: rows({ brief: "timeout: 5" }), entry: "production.mjs" });
+      await stopClock(timed.gateway);
+    });
+    after(() => timed.stop());
+
     for (const [model, how] of [
       ["stall-mid-stream", "because the provider fell silent"],
       ["trickle", "though the provider never rests"],
     ]) {
       it(`is ended ${how}, and the provider is let go`, async () => {
-        const started = Date.now();
-        const answer = await stream(`brief/${model}`);
-        const took = Date.now() - started;
-        expectErrorFrame(answer.text, { type: "upstream_error", code: "upstream_timeout", param: null });
-        assert.ok(took >= paced(1000) - 5 && took < paced(1000) + LATE_MS, `${took} ms`);
-        await stage.expectCancelled();
+        const answer = await timed.openStream(`brief/${model}`);
+        const beginning = await answer.until('"content":"');
+        const record = timed.fake.of(model);
+        await pass(timed.gateway, 4_900);
+        assert.equal(record.closedEarly, false, "not before its time");
+        const rest = answer.rest();
+        await runOut(timed.gateway, rest);
+        expectErrorFrame(beginning + (await rest), { type: "upstream_error", code: "upstream_timeout", param: null });
+        await timed.expectCancelled(record);
       });
     }
 
     it("before its first byte is a plain error", async () => {
-      for (const model of ["brief/silent", "brief/silent-stream"]) {
-        const answer = await stream(model);
+      for (const model of ["silent", "silent-stream"]) {
+        const held = timed.held(model);
+        const answering = timed.ask(`brief/${model}`, { stream: true });
+        const exchange = await held;
+        if (model === "silent-stream") exchange.openStream();
+        await runOut(timed.gateway, answering);
+        const answer = await answering;
         expectError(answer, { status: 504, type: "upstream_error", code: "upstream_timeout", param: null });
       }
     });

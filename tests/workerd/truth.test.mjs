@@ -7,12 +7,8 @@ import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { events } from "./client.mjs";
 import { blocks, chunks, expectError, expectErrorFrame, expectOneDone } from "./expect.mjs";
 import { startSocketFake, STREAM_HEAD } from "./fake-socket.mjs";
-import { LATE_MS, paced } from "./pace.mjs";
 import { ASKING, rows, startStage } from "./stage.mjs";
-
-// Each of these ends at once or by the idle deadline, far before the total one.
-const IDLE_MS = paced(600);
-const SOON_MS = IDLE_MS + LATE_MS;
+import { oneAtATime, runOut, stopClock } from "./timed.mjs";
 
 const UNREACHABLE = { status: 502, type: "upstream_error", code: "upstream_unreachable", param: null };
 const INVALID = { status: 502, type: "upstream_error", code: "upstream_invalid_response", param: null };
@@ -168,23 +164,31 @@ function noted(wire, body) {
 }
 
 describe("the truth is told", { concurrency: 6 }, () => {
-  let stage;
+  // Providers that fall silent are called by a gateway whose clock stands still until they are.
+  let stage, timed;
   before(async () => {
-    const clocks = `clocks: { idle: ${IDLE_MS / 1000}, connect: ${IDLE_MS / 1000} }`;
-    stage = await startStage({
-      provider: startSocketFake,
-      config: rows({ native: `relay: native, ${clocks}`, checked: `relay: checked, ${clocks}` }),
-    });
+    const config = (more) => rows({ native: `relay: native${more}`, checked: `relay: checked${more}` });
+    stage = await startStage({ provider: startSocketFake, config: config("") });
+    timed = await startStage({ provider: startSocketFake, config: config(", clocks: { idle: 5, connect: 5 }"), entry: "production.mjs" });
+    await stopClock(timed.gateway);
   });
-  after(() => stage.stop());
+  after(() => Promise.all([stage.stop(), timed.stop()]));
 
   let played = 0;
+  const isSilent = ({ code }) => code === TIMEOUT.code;
+  const alone = oneAtATime();
+  /** The function of a test in which the provider ends like this. */
+  const ended = (wanted, play) => (isSilent(wanted) ? alone(play) : play);
 
-  async function ask(way, play, fields) {
+  async function ask(way, play, fields, wanted = {}) {
     const model = `played-${++played}`;
-    stage.fake.behave(model, play);
-    const seen = await stage.watch(`${way}/${model}`, fields);
-    assert.ok(seen.took < SOON_MS || play === dribbling, `${seen.took} ms`);
+    const at = isSilent(wanted) ? timed : stage;
+    const silently = async (wire) => {
+      await play(wire);
+      await runOut(timed.gateway, wire.record.closed, "a silent provider to be let go");
+    };
+    at.fake.behave(model, isSilent(wanted) ? silently : play);
+    const seen = await at.watch(`${way}/${model}`, fields);
     return { ...seen, sent: Buffer.concat(seen.record.sent).toString() };
   }
 
@@ -193,19 +197,19 @@ describe("the truth is told", { concurrency: 6 }, () => {
 
     describe(`of a ${way} stream whose provider`, { concurrency: 6 }, () => {
       for (const [what, play, wanted] of BEFORE) {
-        it(`${what}: a plain error`, async () => {
-          const { answer, end } = await ask(way, play, streamed);
+        it(`${what}: a plain error`, ended(wanted, async () => {
+          const { answer, end } = await ask(way, play, streamed, wanted);
           const error = expectError(answer, wanted);
           assert.deepEqual(
             { event: end.event, outcome: end.outcome, status: end.status, error_code: end.error_code ?? null },
             { event: "request_error", outcome: "refused", status: answer.status, error_code: error.code },
           );
-        });
+        }));
       }
 
       for (const [what, play, wanted, outcome, fields] of AMID) {
-        it(`${what}: one error at the end`, async () => {
-          const { answer, end, sent } = await ask(way, play, { ...streamed, ...fields });
+        it(`${what}: one error at the end`, ended(wanted, async () => {
+          const { answer, end, sent } = await ask(way, play, { ...streamed, ...fields }, wanted);
           assert.equal(answer.status, 200, answer.text);
           const complete = blocks(sent).filter((block) => block.endsWith("\n\n") && !block.includes("[DONE]"));
           assert.ok(answer.text.startsWith(complete.join("")), answer.text);
@@ -215,7 +219,7 @@ describe("the truth is told", { concurrency: 6 }, () => {
             { event: end.event, outcome: end.outcome, status: end.status, error_code: end.error_code },
             { event: "request_error", outcome, status: 200, error_code: wanted.code },
           );
-        });
+        }));
       }
 
       for (const [what, play, lacksDone] of WHOLE) {
@@ -270,11 +274,11 @@ describe("the truth is told", { concurrency: 6 }, () => {
       ["sends an error", raw(hangsUp, document("application/json", OVERLOADED_BODY)), { status: 502, ...OVERLOADED }],
       ["sends a choice that is none", raw(hangsUp, document("application/json", '{"id":"1"}')), INVALID],
     ]) {
-      it(`${what}: a plain error`, async () => {
-        const { answer, end } = await ask("native", play, {});
+      it(`${what}: a plain error`, ended(wanted, async () => {
+        const { answer, end } = await ask("native", play, {}, wanted);
         expectError(answer, wanted);
         assert.deepEqual({ event: end.event, outcome: end.outcome, status: end.status }, { event: "request_error", outcome: "refused", status: answer.status });
-      });
+      }));
     }
   });
 });

@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
 import { answerEvents, chunk, DONE, event } from "./behaviours.mjs";
 import { PRICED } from "./bills.mjs";
 import { until } from "./client.mjs";
@@ -26,7 +27,7 @@ const closure = (glue, count) => glue.match(new RegExp(`\\.(wasm_bindgen__conver
 
 /** The build's wasm with traps, and its functions with a clock that sets them off. */
 async function trapped(folder) {
-  const build = new URL("../../build/", import.meta.url);
+  const build = process.env.GATEWAY_BUILD ? pathToFileURL(join(process.env.GATEWAY_BUILD, "build/")) : new URL("../../build/", import.meta.url);
   const glue = await readFile(new URL("tunnel.js", build), "utf8");
   const places = { [closure(glue, 3)]: TRAPS["a task"], tunnel: TRAPS["a call"], [closure(glue, 4)]: TRAPS["a promise"] };
   const wasm = withTraps(await readFile(new URL("tunnel_bg.wasm", build)), "__wbg_now_", places);
@@ -92,9 +93,12 @@ describe("the wasm of tunnels that traps", () => {
     });
 
     it(`is followed by another target: ${where}`, async () => {
+      const told = failures();
       await stage.gateway.control({ trap });
       const answer = await stage.ask(`after${trap}`);
       assert.equal(answer.status, 200, answer.text);
+      // The next test counts from here.
+      await until(() => failures() === told + 1, "the failure to be logged");
       assert.equal(answer.headers["x-llm-bridge-model"], "direct/ok");
     });
   }

@@ -120,7 +120,7 @@ async function isClear(disk) {
 }
 
 // Alarms run in real time.
-const KEPT_SECONDS = 2;
+const KEPT_SECONDS = 5;
 
 describe("what is kept for a provider", () => {
   /** Calls a function with fakes and a gateway of its own. */

@@ -11,16 +11,16 @@ const anthropic = (message, type = "rate_limit_error") => ({ type: "error", erro
 const soon = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
 
 // The row, the status, the body, the provider's headers, and what the caller gets: a number, or a range where
-// the time of day counts.
-const FORMS = [
+// the time of day counts. They are made when they are needed.
+const forms = () => [
   ["hidden", 429, openai("Rate limit reached. Please try again in 5.289s."), {}, 6],
   ["hidden", 429, openai("Please try again in 6m0s."), {}, 360],
   ["hidden", 429, { error: { code: "429", message: "Please retry after 37 seconds." } }, {}, 37],
   ["hidden", 429, openai("wait"), { "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "7.66s", "x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "6m0s" }, 8],
   ["hidden", 429, openai("wait"), { "x-ratelimit-remaining-tokens-minute": "0" }, 60],
   ["hidden", 403, { error: { code: 403, message: "Budget limit exceeded for the model", metadata: { limit_source: "openrouter_key_limit", resets_at: soon(90) } } }, {}, undefined],
-  ["hidden", 429, { error: { code: 429, message: "Rate limit exceeded", metadata: { headers: { "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": String(Date.now() + 90_000) } } } }, {}, [60, 91]],
-  ["anthropic", 429, anthropic("Rate limited"), { "anthropic-ratelimit-input-tokens-remaining": "0", "anthropic-ratelimit-input-tokens-reset": soon(90) }, [60, 91]],
+  ["hidden", 429, { error: { code: 429, message: "Rate limit exceeded", metadata: { headers: { "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": String(Date.now() + 90_000) } } } }, {}, [30, 91]],
+  ["anthropic", 429, anthropic("Rate limited"), { "anthropic-ratelimit-input-tokens-remaining": "0", "anthropic-ratelimit-input-tokens-reset": soon(90) }, [30, 91]],
   ["anthropic", 429, anthropic("Rate limited"), { "anthropic-ratelimit-input-tokens-remaining": "100", "anthropic-ratelimit-input-tokens-reset": soon(90) }, undefined],
   ["gemini", 429, gemini({ retryDelay: "34.074824224s" }), {}, 35],
   ["gemini", 429, gemini({ violations: [{ quotaId: "GenerateRequestsPerMinutePerProjectPerModel" }] }), {}, 60],
@@ -48,7 +48,8 @@ describe("a waiting time that a provider states", () => {
   };
 
   it("reaches the caller, in whichever form it comes", async () => {
-    for (const [row, status, body, headers, expected] of FORMS) {
+    for (const index of forms().keys()) {
+      const [row, status, body, headers, expected] = forms()[index];
       stage.answer(json(status, body, headers));
       for (const fields of [{}, { stream: true }]) {
         const answer = await stage.chat(`${row}/m`, fields);

@@ -15,6 +15,8 @@ import { startStage } from "./stage.mjs";
 const document = await readFile(new URL("../../docs/websocket.md", import.meta.url), "utf8");
 const [plain, named] = [...document.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
 const ADDRESS = "localhost:1219";
+// A program takes long to start on a slow machine.
+const PATIENCE_MS = 120_000;
 
 const config = () => `
 providers:
@@ -56,7 +58,7 @@ describe("the examples", { concurrency: 2 }, () => {
     const child = spawn(process.execPath, ["--input-type=module", "-e", lead + script], { stdio: ["ignore", "pipe", "inherit"] });
     let said = "";
     child.stdout.on("data", (part) => line((said += part), child));
-    return soon(new Promise((resolve) => child.once("exit", () => resolve(said))), "the example to end").finally(() => child.kill());
+    return soon(new Promise((resolve) => child.once("exit", () => resolve(said))), "the example to end", PATIENCE_MS).finally(() => child.kill());
   }
 
   const isOver = (text) => text.includes("data: [DONE]");
@@ -73,7 +75,7 @@ describe("the examples", { concurrency: 2 }, () => {
       const child = spawn(node, ["--experimental-websocket", "--input-type=module", "-e", here], { stdio: ["ignore", "pipe", "inherit"] });
       let said = "";
       child.stdout.on("data", (part) => isDone((said += part)) && child.kill());
-      const code = await soon(new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 0))), "the example to end").finally(() => child.kill());
+      const code = await soon(new Promise((resolve) => child.once("exit", (code) => resolve(code ?? 0))), "the example to end", PATIENCE_MS).finally(() => child.kill());
       assert.deepEqual([code, said.length > 0], [0, true], node);
     }
   });

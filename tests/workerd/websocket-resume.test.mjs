@@ -13,12 +13,12 @@ import { streamedText } from "./expect.mjs";
 import { startGateway } from "./harness.mjs";
 import { OFFICE, Office } from "./office.mjs";
 import { closeAll, NAMED, openSession, openSocket, startWire, textOf } from "./socket.mjs";
-import { ASKING, KEY, startStage } from "./stage.mjs";
+import { ASKING, KEY, QUIET, startStage } from "./stage.mjs";
 
 const config = (more) => (fake) => `
 default_provider: any
 providers:
-  any: { base_url: "${fake.base}", models: "*" }
+  any: { base_url: "${fake.base}", models: "*", ${QUIET} }
 logging: { level: debug }
 websocket: { ${more} }
 `;
@@ -26,10 +26,10 @@ websocket: { ${more} }
 // The time without an event after which workerd evicts an object.
 const UNUSED_MS = 10_000;
 const SPARE_MS = 3500;
-const ROUNDS = 4;
+const ROUNDS = 6;
 const KILLS = 100;
 // All of them together take some seconds on an idle machine.
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 const BUFFER = 64 << 10;
 const RESUME_SECONDS = 2;
 // Of 100. A fresh process takes some tens for itself.
@@ -70,7 +70,7 @@ describe("a session", { concurrency: 10 }, () => {
   });
   after(() => (closeAll(), stage.stop()));
 
-  it(`is taken up after each of ${KILLS} cuts, with every word once and every receipt exact`, async () => {
+  it(`is taken up after each of ${KILLS} cuts, with every word once and every receipt exact`, { timeout: 400_000 }, async () => {
     const key = await office.key("often-cut");
     const wire = await startWire(stage.gateway.port);
     const asks = 20;
@@ -164,7 +164,7 @@ describe("a session", { concurrency: 10 }, () => {
     await wire.stop();
   });
 
-  it("survives its object: it sleeps with its connection open, and answers the next request", async () => {
+  it("survives its object: it sleeps with its connection open, and answers the next request", { timeout: 400_000 }, async () => {
     const key = await office.key("sleeper", { concurrent_requests: 9 });
     const [socket, plain] = await Promise.all([openSession(url, { key }), openSocket(url, { key })]);
     socket.chat({ model: "brief", stream: true, user: "a" }, { id: "a" });
@@ -384,7 +384,7 @@ describe("a session's memory", () => {
       const before = await memory();
       socket.chat({ model: "flood", stream: true, user: "a" }, { id });
       // The provider makes no progress: everything that fits without a reader has been taken.
-      await until(() => flood?.record.sent.length >= WORDS, "the provider to have said all");
+      await until(() => flood?.record.sent.length >= WORDS, "the provider to have said all", PATIENCE_MS);
       await settled(() => flood.backlog);
       const grown = (await memory()) - before;
       test.diagnostic(`${grown.toFixed(1)} MB of ${(WORDS * SIZE) >> 20}`);

@@ -9,20 +9,22 @@ import { billing, expectCharge, PRICED } from "./bills.mjs";
 import { call, events, raw, soon, until } from "./client.mjs";
 import { expectError, streamedText } from "./expect.mjs";
 import { OFFICE, Office } from "./office.mjs";
-import { PACE, paced } from "./pace.mjs";
+import { paced } from "./pace.mjs";
 import { closeAll, NAMED, openSession, openSocket, textOf } from "./socket.mjs";
-import { ASKING, KEY, startStage } from "./stage.mjs";
+import { ASKING, KEY, QUIET, startStage } from "./stage.mjs";
+import { stopClock } from "./timed.mjs";
 
 const config = (fake, more = "") => `
 default_provider: any
 providers:
-  any: { base_url: "${fake.base}", models: "*" }
+  any: { base_url: "${fake.base}", models: "*", ${QUIET} }
   brief: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: "*", clocks: { total: ${paced(0.6)} } }
   priced: { base_url: "${fake.base}", api_key_env: ANY_API_KEY, models: { "*": { ${PRICED} } } }
 ${more}`;
 
 const ENVELOPE = ["code", "message", "param", "type"];
-const QUICK_MS = 1000;
+// Longer than a machine stands still: pings that wait meanwhile are in time.
+const IDLE_SECONDS = 20;
 // Many requests on one machine take time where it is slow.
 const PATIENCE_MS = 120_000;
 
@@ -197,9 +199,11 @@ describe("a WebSocket", () => {
       socket.close();
     });
 
-    it("lets the provider go within a second of a cancel, with one receipt", async () => {
-      const socket = await openSession(url, { key: KEY });
-      const times = [];
+    it("lets the provider go at a cancel, without waiting for anything, with one receipt", async () => {
+      const stage = await startStage({ config, entry: "production.mjs" });
+      // No timer of the gateway does it.
+      await stopClock(stage.gateway);
+      const socket = await openSession(stage.gateway.url, { key: KEY });
       for (const [id, stream, opened] of [["streamed", true, true], ["unopened", true, false], ["whole", false, false]]) {
         const model = `cancelled-${id}`;
         const held = stage.held(model);
@@ -211,10 +215,8 @@ describe("a WebSocket", () => {
           await socket.until((frame) => frame.id === id && frame.type === "chunk");
         }
         const before = stage.gateway.logs().length;
-        const asked = performance.now();
         socket.send({ type: "cancel", id });
         await stage.expectCancelled(exchange.record);
-        times.push(performance.now() - asked);
         const end = (await socket.answer(id)).at(-1);
         assert.deepEqual({ type: end.type, cancelled: end.cancelled }, { type: "done", cancelled: true });
         const closed = () => stage.gateway.logs().slice(before).filter((entry) => entry.model === model && entry.event !== "request_start");
@@ -223,11 +225,10 @@ describe("a WebSocket", () => {
         await sleep(50);
         assert.deepEqual(closed().map(({ outcome }) => outcome), ["client_closed"]);
       }
-      // A busy machine may be slower now and then.
-      assert.ok(Math.min(...times) < QUICK_MS, `${times} ms`);
       socket.send({ type: "cancel", id: "streamed" });
       assert.equal((await socket.until(({ error }) => error?.code === "unknown_id")).status, 404);
       socket.close();
+      await stage.stop();
     });
 
     it("answers a ping", async () => {
@@ -452,7 +453,7 @@ describe("what an operator says of WebSockets", { concurrency: 4 }, () => {
     }));
 
   it("ends a connection on which nothing happens, but for pings", () =>
-    setting(`websocket: { idle_seconds: ${Math.ceil(PACE)} }`)(async (stage) => {
+    setting(`websocket: { idle_seconds: ${IDLE_SECONDS} }`)(async (stage) => {
       const [idle, pinging, busy] = await Promise.all([1, 2, 3].map(() => openSession(stage.gateway.url, { key: KEY })));
       const held = stage.held("slowly");
       busy.chat({ model: "slowly", stream: true }, { id: "a" });
@@ -460,7 +461,7 @@ describe("what an operator says of WebSockets", { concurrency: 4 }, () => {
       const pings = setInterval(() => pinging.send('{"type":"ping"}'), 200);
       assert.equal((await idle.end()).code, 4408);
       // Waits for as long again.
-      await sleep(1000 * Math.ceil(PACE));
+      await sleep(1000 * IDLE_SECONDS);
       clearInterval(pings);
       exchange.openStream();
       exchange.write(answerEvents(exchange.request).join("") + DONE);
