@@ -106,14 +106,15 @@ describe("with thinking on, a loop of tools runs to its end, each turn with its 
 async function isClear(disk) {
   const files = (await readdir(join(disk, "Vault"))).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
   const full = (file) => {
-    const database = new DatabaseSync(join(disk, "Vault", file), { readOnly: true });
+    let database;
     try {
+      database = new DatabaseSync(join(disk, "Vault", file), { readOnly: true });
       return database.prepare("SELECT name FROM sqlite_master WHERE name = 'things'").all().length > 0;
     } catch {
-      // It is being written.
+      // It is being written, or deleted.
       return true;
     } finally {
-      database.close();
+      database?.close();
     }
   };
   return files.length > 0 && !files.some(full);
