@@ -30,6 +30,9 @@ pub trait StreamTap {
     /// Reads more of the stream. Returns what may pass on.
     fn push<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]>;
 
+    /// No more bytes come: reads what only that tells. Nothing passes because of it.
+    fn close(&mut self) {}
+
     /// The stream has ended: reads what was complete but for its last line end. Appends what of it may pass,
     /// and what separates that from more events. Returns whether the end marker has passed, so that no event
     /// may follow.
@@ -86,12 +89,14 @@ pub(super) struct EventTap {
     boundary: &'static [u8],
     /// The last bytes that passed, without carriage returns.
     last: [u8; 2],
+    /// No more bytes come.
+    is_closed: bool,
 }
 
 impl EventTap {
     pub(super) fn new(decoder: Box<dyn StreamDecoder>, framing: &Framing, options: TapOptions) -> Self {
         let summary = ResponseSummary::default().keep_text(options.text);
-        Self { decoder, summary, boundary: framing.boundary, last: *b"\n\n" }
+        Self { decoder, summary, boundary: framing.boundary, last: *b"\n\n", is_closed: false }
     }
 
     fn read(&mut self, read: impl FnOnce(&mut dyn StreamDecoder, &mut dyn FnMut(ResponseEvent<'_>))) {
@@ -123,8 +128,14 @@ impl StreamTap for EventTap {
         Cow::Borrowed(bytes)
     }
 
+    fn close(&mut self) {
+        if !std::mem::replace(&mut self.is_closed, true) {
+            self.read(|decoder, each| decoder.finish(each));
+        }
+    }
+
     fn finish(&mut self, out: &mut Vec<u8>) -> bool {
-        self.read(|decoder, each| decoder.finish(each));
+        self.close();
         if self.summary.error.is_none() && !self.is_between_events() {
             out.extend_from_slice(self.boundary);
         }

@@ -7,7 +7,7 @@ use super::forward::{persist, push};
 use super::kept::unkept;
 use super::platform::{CallError, Piece as _, Platform};
 use super::record::RequestRecord;
-use super::relay::StreamRelay;
+use super::relay::{Step, StreamEnd, StreamRelay};
 use super::wait::within;
 use crate::error::{Error, Result};
 use crate::wire::sse::SseReader;
@@ -61,16 +61,19 @@ impl<P: Platform> Peek<P> {
                         return Ok(PeekEnd::Document(bytes));
                     }
                     let step = push(platform, record, relay, &bytes);
-                    self.held.push(&step.forward);
-                    if !persist(platform, step.persist).await {
-                        return Err(unkept());
-                    }
-                    relay.check_beginning().and_then(|()| self.held.check())?;
+                    self.take(platform, step, relay).await?;
                     if self.held.is_in_long_event() {
                         return Ok(PeekEnd::Content);
                     }
                 }
-                Ok(None) => return relay.check_early_end().map(|()| PeekEnd::Content),
+                Ok(None) => {
+                    // An event that was cut off is no reason of its own.
+                    let broken = relay.error(StreamEnd::Closed);
+                    // The end may bring the finish reasons of a response without anything else.
+                    let step = relay.close();
+                    self.take(platform, step, relay).await?;
+                    return if relay.summary().is_complete() { Ok(PeekEnd::Content) } else { Err(broken) };
+                }
                 Err(CallError::TimedOut) => match relay.tick(platform.now()) {
                     TimerEvent::Over => return Err(call_failed(CallError::TimedOut)),
                     TimerEvent::KeepAlive => return Ok(PeekEnd::Silence),
@@ -80,6 +83,18 @@ impl<P: Platform> Peek<P> {
             }
         }
         Ok(PeekEnd::Content)
+    }
+
+    /// Holds what has come, once what belongs to it is stored.
+    ///
+    /// # Errors
+    /// The provider's error, or what is wrong with the beginning of the stream.
+    async fn take(&mut self, platform: &P, step: Step<'_>, relay: &StreamRelay) -> Result<()> {
+        self.held.push(&step.forward);
+        if !persist(platform, step.persist).await {
+            return Err(unkept());
+        }
+        relay.check_beginning().and_then(|()| self.held.check())
     }
 
     /// Adds a keep-alive to what has been read.

@@ -163,9 +163,13 @@ impl ResponseReader {
     pub(super) fn close(&mut self, writer: &mut ResponseWriter) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            // The last event may lack its line ends.
-            Self::Tapped(tap) if !tap.summary().is_complete() => out.extend_from_slice(&tap.push(EVENT_END)),
-            Self::Tapped(_) => {}
+            Self::Tapped(tap) => {
+                tap.close();
+                // The last event may lack its line ends.
+                if !tap.summary().is_complete() {
+                    out.extend_from_slice(&tap.push(EVENT_END));
+                }
+            }
             Self::Translating(translation) => translation.close(writer, &mut out),
         }
         out

@@ -266,14 +266,6 @@ impl StreamRelay {
         if summary.has_content { Ok(()) } else { summary.check() }
     }
 
-    /// Checks a stream that was closed before content came: it is a response only if it says so.
-    ///
-    /// # Errors
-    /// 502 if it does not.
-    pub(super) fn check_early_end(&self) -> Result<()> {
-        if self.reader.summary().is_complete() { Ok(()) } else { Err(self.error(StreamEnd::Closed)) }
-    }
-
     /// The failure of a stream that did not get as far as a response. What it took counts, as far as the
     /// provider has reported it.
     pub(super) fn fail(&self, error: Error, now: Millis) -> Failure {

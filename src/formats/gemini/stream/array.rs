@@ -103,6 +103,10 @@ impl StreamTap for ArrayTap {
         Cow::Owned(out)
     }
 
+    fn close(&mut self) {
+        self.tap.close();
+    }
+
     /// The end is written by [`end_array`], which knows the failure.
     fn finish(&mut self, out: &mut Vec<u8>) -> bool {
         let (mut passed, frames) = (Vec::new(), &mut self.frames);
