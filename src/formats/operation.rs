@@ -61,6 +61,8 @@ pub struct Operation {
     pub embeddings: Option<&'static ClientEmbeddings>,
     /// Whether its responses can be streamed.
     pub streams: bool,
+    /// The path for a stream, in formats that say so by the path of a request.
+    pub stream_path: Option<&'static str>,
     /// Whether a request means a limit of 0 tokens; usually that is a mistake.
     pub allows_zero_limit: fn(&Document<'_>) -> bool,
     /// Gives complete responses another form, if some hosts ignore the one that was asked for.
@@ -80,8 +82,9 @@ impl Operation {
     }
 
     /// The path below the API's root of a provider of the same format that calls the model `model`.
-    pub fn path_for(&self, model: &str) -> String {
-        path::fill(self.path, model)
+    /// `streams`: for a stream, although the client wants a whole response.
+    pub fn path_for(&self, model: &str, streams: bool) -> String {
+        path::fill(self.stream_path.filter(|_| streams).unwrap_or(self.path), model)
     }
 
     /// Reads the conversation of a request that is translated.

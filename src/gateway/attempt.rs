@@ -274,7 +274,7 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
     /// The edited body of a passthrough, with the headers that are forwarded to providers of the same format.
     pub(super) fn pass_through(&self) -> WrittenRequest {
         WrittenRequest {
-            path: self.envelope.operation.path_for(&self.target.upstream),
+            path: self.envelope.operation.path_for(&self.target.upstream, self.streams),
             headers: self.head.carried().collect(),
             body: self.document().render().into_owned(),
             dropped: Vec::new(),

@@ -1,6 +1,8 @@
 // What goes wrong with a stream after its content has begun.
 
-import { ERROR_EVENTS } from "./route-speech.mjs";
+import { ERROR_EVENTS, KINDS } from "./route-speech.mjs";
+
+const event = (data) => `data: ${JSON.stringify(data)}\n\n`;
 
 /** The beginning of a provider's answer, up to the first words of this kind. */
 const BEGINNINGS = {
@@ -16,6 +18,22 @@ const BEGINNINGS = {
   },
   gemini: {
     text: (speech) => speech.stream({ text: "first words" }).slice(0, 1),
+    thinking: (speech) => [event(speech.chunk([{ text: "Let me think.", thought: true }]))],
+    "a tool call": (speech) => [event(speech.chunk([{ functionCall: { name: "get_weather", args: { city: "Oslo" } } }]))],
+  },
+  responses: {
+    text: (speech) => speech.stream({ text: "first words" }).slice(0, 5),
+    thinking: (speech) => [
+      speech.opening(),
+      speech.event("response.output_item.added", { output_index: 0, item: { id: "rs_7", type: "reasoning", summary: [] } }),
+      speech.event("response.reasoning_summary_part.added", { item_id: "rs_7", output_index: 0, summary_index: 0, part: { type: "summary_text", text: "" } }),
+      speech.event("response.reasoning_summary_text.delta", { item_id: "rs_7", output_index: 0, summary_index: 0, delta: "Let me think." }),
+    ],
+    "a tool call": (speech) => [
+      speech.opening(),
+      speech.event("response.output_item.added", { output_index: 0, item: { id: "fc_7", type: "function_call", status: "in_progress", call_id: "call_1", name: "get_weather", arguments: "" } }),
+      speech.event("response.function_call_arguments.delta", { item_id: "fc_7", output_index: 0, delta: '{"ci' }),
+    ],
   },
 };
 
@@ -37,5 +55,5 @@ export const kindsOf = (provider) => Object.keys(BEGINNINGS[provider]);
 /** Begins an answer with words of this kind. */
 export const begin = (exchange, what = "text") => {
   exchange.openStream();
-  BEGINNINGS[exchange.provider.kind][what](exchange.speech).forEach((event) => exchange.write(event));
+  BEGINNINGS[KINDS[exchange.provider.kind].format][what](exchange.speech).forEach((event) => exchange.write(event));
 };

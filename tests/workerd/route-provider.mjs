@@ -15,7 +15,8 @@ class Exchange {
 
   constructor(provider, socket, request) {
     this.provider = provider;
-    this.speech = SPEECH[KINDS[provider.kind].format];
+    // One address may serve two APIs.
+    this.speech = SPEECH[request.url.endsWith("/responses") ? "responses" : KINDS[provider.kind].format];
     this.request = request;
     this.#socket = socket;
     /**

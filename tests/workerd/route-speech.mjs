@@ -7,6 +7,7 @@ export const KINDS = {
   openai: { format: "openai", host: "openai", path: "/v1", model: "gpt-4.1" },
   anthropic: { format: "anthropic", host: "anthropic", path: "/v1", model: "claude-sonnet-4-5" },
   gemini: { format: "gemini", host: "google", path: "/v1beta", model: "gemini-2.5-flash" },
+  responses: { format: "responses", host: "openai", path: "/v1", model: "gpt-4.1" },
   deepseek: { format: "openai", host: "deepseek", path: "", model: "deepseek-v4-flash" },
   openrouter: { format: "openai", host: "openrouter", path: "/api/v1", model: "openai/gpt-4.1" },
   echo: { format: "echo", host: "none", path: "", model: "echo" },
@@ -78,8 +79,40 @@ const gemini = {
   },
 };
 
+const responses = {
+  isStream: ({ body }) => body.stream === true,
+  contentAt: 4,
+  usage: (usage = USAGE) => ({ input_tokens: usage.prompt, input_tokens_details: { cached_tokens: 0 }, output_tokens: usage.completion, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: usage.prompt + usage.completion }),
+  message: (text, status = "completed") => ({ id: "msg_7", type: "message", status, role: "assistant", content: text === undefined ? [] : [{ type: "output_text", text, annotations: [] }] }),
+  response: (more) => ({ id: "resp_7", object: "response", created_at: 1763856000, status: "in_progress", model: "served", output: [], error: null, incomplete_details: null, ...more }),
+  whole({ text = "Hello.", usage }) {
+    return this.response({ status: "completed", output: [this.message(text)], usage: this.usage(usage) });
+  },
+  event: (type, data, number = 0) => event({ type, sequence_number: number, ...data }, type),
+  opening() {
+    return this.event("response.created", { response: this.response() });
+  },
+  stream({ text = "Hello.", usage }) {
+    const half = Math.ceil(text.length / 2);
+    const at = { item_id: "msg_7", output_index: 0, content_index: 0 };
+    const part = (text) => ({ type: "output_text", text, annotations: [] });
+    return [
+      ["created", { response: this.response() }],
+      ["in_progress", { response: this.response() }],
+      ["output_item.added", { output_index: 0, item: this.message(undefined, "in_progress") }],
+      ["content_part.added", { ...at, part: part("") }],
+      ["output_text.delta", { ...at, delta: text.slice(0, half) }],
+      ["output_text.delta", { ...at, delta: text.slice(half) }],
+      ["output_text.done", { ...at, text }],
+      ["content_part.done", { ...at, part: part(text) }],
+      ["output_item.done", { output_index: 0, item: this.message(text) }],
+      ["completed", { response: this.whole({ text, usage }) }],
+    ].map(([name, data], number) => this.event(`response.${name}`, data, number));
+  },
+};
+
 /** The formats: whole answers, and the events of streams. */
-export const SPEECH = { openai, anthropic, gemini };
+export const SPEECH = { openai, anthropic, gemini, responses };
 
 const ofOpenai = (message, type, code = null, param = null) => ({ error: { message, type, param, code } });
 const ofAnthropic = (type, message, more = {}) => ({ type: "error", error: { type, message, ...more }, request_id: "req_011CSHoEeqs5C35K2UUqR7Fy" });
@@ -171,6 +204,7 @@ export const ERROR_EVENTS = {
   openai: { overload: event(ofOpenai("The server had an error while processing your request. Sorry about that!", "server_error", "server_is_overloaded")), rate: event(ofOpenai("Rate limit reached for gpt-4.1", "tokens", "rate_limit_exceeded")) },
   anthropic: { overload: event({ type: "error", error: { type: "overloaded_error", message: "Overloaded" }, request_id: "req_7" }, "error"), rate: event({ type: "error", error: { type: "rate_limit_error", message: "This request would exceed your organization's rate limit." } }, "error") },
   gemini: { overload: event(ofGemini(503, "UNAVAILABLE", "The model is overloaded. Please try again later.")), rate: event(ofGemini(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).")) },
+  responses: { overload: event({ type: "error", sequence_number: 7, code: "server_is_overloaded", message: "The server had an error while processing your request. Sorry about that!", param: null }, "error") },
   deepseek: { overload: event(ofOpenai("The server is overloaded", "service_unavailable_error")) },
   openrouter: { overload: event({ id: "gen-7", object: "chat.completion.chunk", created: 1763856000, model: "openai/gpt-4.1", provider: "OpenAI", error: { code: 502, message: "Upstream error", metadata: { error_type: "provider_overloaded" } }, choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: "error" }] }) },
 };

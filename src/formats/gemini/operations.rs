@@ -13,6 +13,9 @@ use crate::formats::operation::{
 use crate::formats::summary::ResponseSummary;
 use crate::wire::list;
 
+/// The path of a stream of events.
+const STREAMED: &str = "/models/{model...}:streamGenerateContent?alt=sse";
+
 /// `POST /models/MODEL:generateContent`.
 pub static GENERATE: Operation = Operation {
     name: "contents",
@@ -25,6 +28,7 @@ pub static GENERATE: Operation = Operation {
     conversation: Some(request::read),
     write_count: None,
     streams: true,
+    stream_path: Some(STREAMED),
     allows_zero_limit: |_| false,
     embeddings: None,
     reform: None,
@@ -33,7 +37,7 @@ pub static GENERATE: Operation = Operation {
 
 /// `POST /models/MODEL:streamGenerateContent`.
 pub static STREAM: Operation = Operation {
-    path: "/models/{model...}:streamGenerateContent?alt=sse",
+    path: STREAMED,
     reader: |operation, parts| read(operation, parts, Delivery::Stream),
     conversation: Some(request::read_streamed),
     ..GENERATE
@@ -56,6 +60,8 @@ pub static EMBED: Operation = Operation {
     unique_fields: rules::EMBED_FIELDS,
     reader: read_embedding,
     conversation: None,
+    streams: false,
+    stream_path: None,
     embeddings: Some(&embed::SINGLE),
     summarize: |body| embed::summarize(body).unwrap_or_else(ResponseSummary::failed),
     ..GENERATE
@@ -75,6 +81,8 @@ pub static COUNT_TOKENS: Operation = Operation {
     path: "/models/{model...}:countTokens",
     kind: OperationKind::Count,
     reader: read_count,
+    streams: false,
+    stream_path: None,
     conversation: Some(request::read_counted),
     write_count: Some(count::write_response),
     summarize: |body| count::read(body).map_or_else(ResponseSummary::failed, |_| ResponseSummary::default()),

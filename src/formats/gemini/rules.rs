@@ -73,8 +73,7 @@ pub(super) const RULES: RequestRules = RequestRules {
     ties: &TIES,
     names: FieldNames { limit: "generationConfig.maxOutputTokens", tier: "serviceTier" },
     usage_field: None,
-    // The path says whether a response is streamed.
-    may_stream: |_| false,
+    may_stream: |document| !is_dear(document),
 };
 
 /// Refuses a field that stands under both of its names.
@@ -245,13 +244,17 @@ fn any_tool(document: &Document<'_>, is: impl Fn(&str) -> bool) -> bool {
 
 /// Whether the work has effects, or is dear: tools that run at the provider, images or sound.
 fn has_effects(document: &Document<'_>) -> bool {
-    let is_dear = config(document).is_some_and(|config| {
+    is_dear(document) || adds_to_prompt(document)
+}
+
+/// Whether the response has images or sound. A stream brings sound in many parts, a whole response in one.
+fn is_dear(document: &Document<'_>) -> bool {
+    config(document).is_some_and(|config| {
         value(&config, MODALITIES).is_some_and(|kinds| {
             let kinds = kinds.to_ascii_uppercase();
             kinds.contains("IMAGE") || kinds.contains("AUDIO")
         })
-    });
-    is_dear || adds_to_prompt(document)
+    })
 }
 
 fn thinking_budget(document: &Document<'_>) -> Option<u64> {

@@ -26,6 +26,7 @@ pub static CHAT: Operation = Operation {
     conversation: Some(request::read),
     write_count: None,
     streams: true,
+    stream_path: None,
     allows_zero_limit: |_| false,
     embeddings: None,
     reform: None,
@@ -56,6 +57,7 @@ pub static COMPLETION: Operation = Operation {
     // This is how clients request the log probabilities of the prompt's own tokens.
     write_count: None,
     streams: true,
+    stream_path: None,
     allows_zero_limit: |document| document.value("echo") == Some("true"),
     embeddings: None,
     reform: None,
@@ -74,6 +76,7 @@ pub static EMBEDDING: Operation = Operation {
     conversation: None,
     write_count: None,
     streams: false,
+    stream_path: None,
     allows_zero_limit: |_| false,
     embeddings: Some(&embed::CLIENT),
     reform: Some(embedding_form::REFORM),

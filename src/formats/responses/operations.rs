@@ -23,6 +23,7 @@ pub static RESPONSES: Operation = Operation {
     conversation: Some(request::read),
     write_count: None,
     streams: true,
+    stream_path: None,
     allows_zero_limit: |_| false,
     embeddings: None,
     reform: None,
@@ -36,6 +37,7 @@ pub static INPUT_TOKENS: Operation = Operation {
     kind: OperationKind::Count,
     write_count: Some(count::write_response),
     streams: false,
+    stream_path: None,
     summarize: |body| count::read(body).map_or_else(ResponseSummary::failed, |_| ResponseSummary::default()),
     ..RESPONSES
 };

@@ -21,6 +21,7 @@ pub(super) static GENERATE: Operation = Operation {
     conversation: Some(request::read),
     write_count: None,
     streams: true,
+    stream_path: None,
     allows_zero_limit: |_| false,
     embeddings: None,
     reform: None,
