@@ -3,11 +3,12 @@
 
 use llm_bridge::config::{Config, Needs, OnContentFilter, Recover, Sticky, Strategy, When};
 use llm_bridge::formats::KINDS;
+use llm_bridge::policy::rendezvous::{ConversationKey, Node, order};
 use llm_bridge::policy::routing::{self, Route};
 
 const PROVIDERS: &str = "default_provider: home
 providers:
-  home: { base_url: 'https://home.example', models: { m: {}, org/m: {}, fast: { clocks: { first_token: 5, idle: 90 } }, var<high>: {} } }
+  home: { base_url: 'https://home.example', models: { m: {}, org/m: {}, fast: { clocks: { first_token: 5, idle: 90 } }, var: {}, var<high>: {} } }
   a: { base_url: 'https://a.example', models: { m: {}, only: {}, both: {}, 'gpt-*': {}, 'same-*': {} } }
   b: { base_url: 'https://b.example', models: { both: {}, 'gpt-5*': {}, 'same-*': {} } }
   claudes: { adapter: anthropic, base_url: 'https://api.anthropic.com', models: '*' }
@@ -253,6 +254,25 @@ routes: { all: [sizes/small, sizes/large, sizes/any], known: [sizes/small, sizes
     assert_eq!(fitting("all", 900_000), [any], "a window that is not known");
     assert_eq!(fitting("known", 14_000), [large]);
     assert_eq!(fitting("known", 900_000), [small, large], "somebody has to say that it is too long");
+}
+
+#[test]
+fn variants_of_one_model_share_conversations_by_their_weights() {
+    let config = config(
+        "routes: { efforts: { strategy: weighted, targets: [home/var, { model: home/var<high>, weight: 3 }] } }\n",
+    );
+    let route = routing::resolve(&config, "efforts").unwrap();
+    let targets: Vec<_> = route.candidates.iter().map(|candidate| &candidate.target).collect();
+    assert_eq!([&targets[0].upstream, &targets[1].upstream], ["var", "var"]);
+    assert_eq!(targets[0].cache(), targets[1].cache(), "the provider caches a prompt for both");
+    let nodes: Vec<_> = route
+        .candidates
+        .iter()
+        .map(|candidate| Node { id: candidate.target.node(), weight: candidate.weight })
+        .collect();
+    let key = |number: u32| ConversationKey::of(&[&number.to_be_bytes()]);
+    let first = (0..10_000).filter(|number| order(key(*number), &nodes)[0] == 0).count();
+    assert!((2_200..2_800).contains(&first), "a quarter: {first}");
 }
 
 #[test]

@@ -38,8 +38,20 @@ impl<'c> Target<'c> {
         if let EgressRule::Region(rule) = self.egress() { Some(rule.region) } else { None }
     }
 
-    /// What identifies it in every order of targets.
+    /// What identifies it in every order of targets. A variant is a target of its own: what holds of a
+    /// model that reasons hard does not hold of the same model when it reasons little.
     pub fn node(&self) -> NodeId {
+        let (provider, upstream) = (self.provider.name.as_bytes(), self.upstream.as_bytes());
+        match self.model.name.as_str() {
+            name if name != self.upstream && !self.model.is_pattern() => {
+                NodeId::of(&[provider, upstream, name.as_bytes()])
+            }
+            _ => NodeId::of(&[provider, upstream]),
+        }
+    }
+
+    /// What identifies the model in whose cache a prompt is, which its variants share.
+    pub fn cache(&self) -> NodeId {
         NodeId::of(&[self.provider.name.as_bytes(), self.upstream.as_bytes()])
     }
 
