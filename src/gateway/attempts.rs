@@ -9,7 +9,7 @@ use futures::future::{Either, select};
 
 use super::attempt::{Attempt, Mode};
 use super::continuation::Continuation;
-use super::conversation::conversation_key;
+use super::conversation::ConversationKeys;
 use super::drive::{Answer, Drive};
 use super::ended_attempt::AttemptTarget;
 use super::failure::{Failure, FailureStage};
@@ -36,7 +36,6 @@ use crate::formats::summary::ResponseSummary;
 use crate::policy::choose::{Choice, Next};
 use crate::policy::failure::{Cause, FailureClass};
 use crate::policy::health::{AttemptFailure, Place, RunningAttempt};
-use crate::policy::rendezvous::ConversationKey;
 use crate::policy::routing::Target;
 use crate::policy::waiting::Wait;
 
@@ -58,8 +57,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         self.plan_recovery(head, &mut plan).await?;
         let plan = &plan;
         self.bridge.health.refresh(self.platform);
-        let sticky = plan.route.sticky;
-        let conversation = conversation_key(sticky, head, &plan.envelope, &self.record, random(self.platform));
+        let conversation = ConversationKeys::of(&plan.route, head, &plan.envelope, &self.record, random(self.platform));
         let ranks = self.admit_plan(head, plan, conversation).await?;
         let mut tries = Tries::new(TryRules { ranks, ..self.try_rules(head, plan, conversation) });
         let answered = self.try_targets(head, plan, &mut tries).await;
@@ -75,7 +73,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         &mut self,
         head: &RequestHead<'_>,
         plan: &Plan<'r, '_>,
-        conversation: ConversationKey,
+        conversation: ConversationKeys,
     ) -> Result<Vec<Option<u64>>> {
         let mut attempts = Vec::with_capacity(plan.modes.len());
         for (candidate, mode) in plan.route.candidates.iter().zip(&plan.modes) {

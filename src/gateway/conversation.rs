@@ -4,13 +4,43 @@
 
 use super::record::RequestRecord;
 use super::request_head::RequestHead;
-use crate::config::Sticky;
+use crate::config::{Sticky, Strategy};
 use crate::formats::operation::RequestEnvelope;
 use crate::formats::session;
 use crate::policy::rendezvous::ConversationKey;
+use crate::policy::routing::Route;
+
+/// What a request belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct ConversationKeys {
+    /// What the choice of a target and a key is stable for, as the route says.
+    pub(super) preferred: ConversationKey,
+    /// The conversation, whatever the choice is stable for: two conversations of one user have two prompts.
+    /// Only for a route that asks where prompts are in caches.
+    pub(super) own: ConversationKey,
+}
+
+impl ConversationKeys {
+    /// The keys of a request along a route. `random`: random bits.
+    pub(super) fn of(
+        route: &Route<'_>,
+        head: &RequestHead<'_>,
+        envelope: &RequestEnvelope<'_>,
+        record: &RequestRecord,
+        random: u64,
+    ) -> Self {
+        let key = |sticky| conversation_key(sticky, head, envelope, record, random);
+        let preferred = key(route.sticky);
+        let own = match (route.strategy, route.sticky) {
+            (Strategy::Cheapest, Sticky::User | Sticky::Off) => key(Sticky::Conversation),
+            _ => preferred,
+        };
+        Self { preferred, own }
+    }
+}
 
 /// The key of a request's conversation or user, among those of its caller. `random`: random bits.
-pub(super) fn conversation_key(
+fn conversation_key(
     sticky: Sticky,
     head: &RequestHead<'_>,
     envelope: &RequestEnvelope<'_>,

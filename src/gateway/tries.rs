@@ -1,6 +1,7 @@
 //! What a request with a choice of targets has tried, and what it may try next.
 
 use super::bridge::Bridge;
+use super::conversation::ConversationKeys;
 use super::failure::{Failure, FailureStage};
 use super::health::CandidateRules;
 use super::plan::Plan;
@@ -9,7 +10,6 @@ use crate::catalogue::causes::hint_headers;
 use crate::config::{Millis, OnContentFilter, Strategy};
 use crate::policy::choose::{CandidateOrder, Next, PlanView, Progress, Tried, next};
 use crate::policy::failure::{FailureClass, may_retry_help, most_useful};
-use crate::policy::rendezvous::ConversationKey;
 use crate::policy::routing::{self, Target};
 use crate::policy::waiting::Wait;
 
@@ -18,8 +18,8 @@ const FIRST_SUBREQUESTS: u32 = 3;
 
 /// What decides which target is tried.
 pub(super) struct TryRules {
-    /// What the choice is stable for.
-    pub(super) conversation: ConversationKey,
+    /// What the choice is stable for, and the request's own conversation.
+    pub(super) conversation: ConversationKeys,
     /// The tokens of the prompt, estimated.
     pub(super) input_tokens: u64,
     /// Whether the request may be sent again although a provider may have begun to work on it.
@@ -77,7 +77,7 @@ impl Tries {
                 Strategy::Weighted => CandidateOrder::Weighted,
                 Strategy::Cheapest | Strategy::Fastest => CandidateOrder::Ranked,
             },
-            conversation: rules.conversation,
+            conversation: rules.conversation.preferred,
             continues_after_policy: route.on_content_filter == OnContentFilter::Next,
             is_repeatable: rules.is_repeatable,
             input_tokens: rules.input_tokens,

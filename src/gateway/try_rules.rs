@@ -1,6 +1,7 @@
 //! What decides which target a request tries: its conversation, its demands, and what it will cost where.
 
 use super::attempt::Attempt;
+use super::conversation::ConversationKeys;
 use super::drive::{Answer, Drive};
 use super::estimate;
 use super::failure::Failure;
@@ -11,7 +12,6 @@ use super::request_head::RequestHead;
 use super::tries::TryRules;
 use crate::config::{Millis, Recover, Strategy};
 use crate::policy::failure::FailureClass;
-use crate::policy::rendezvous::ConversationKey;
 use crate::policy::routing::{Candidate, Target};
 
 impl<'r, P: Platform> Drive<'r, P> {
@@ -20,7 +20,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         &self,
         head: &RequestHead<'_>,
         plan: &Plan<'r, '_>,
-        conversation: ConversationKey,
+        conversation: ConversationKeys,
     ) -> TryRules {
         let (envelope, rules) = (&plan.envelope, &self.client.rules);
         let totals = plan.route.candidates.iter().map(|candidate| candidate.target.clocks.total);
@@ -54,7 +54,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         &self,
         plan: &Plan<'r, '_>,
         attempts: &[Attempt<'_, '_, '_>],
-        conversation: ConversationKey,
+        conversation: ConversationKeys,
     ) -> Vec<Option<u64>> {
         let (now, candidates) = (self.platform.now(), &plan.route.candidates);
         let prompt = || self.input_tokens(plan);
@@ -64,14 +64,14 @@ impl<'r, P: Platform> Drive<'r, P> {
                 let prompt = prompt();
                 let rank = |candidate: &Candidate<'_>| {
                     let attempt = attempts.iter().find(|attempt| std::ptr::eq(attempt.target, &candidate.target))?;
-                    let warm = self.bridge.warm.tokens(conversation, candidate.target.node(), now);
+                    let warm = self.bridge.warm.tokens(conversation.own, candidate.target.cache(), now);
                     estimate::expected_cost(attempt, prompt, warm)
                 };
                 candidates.iter().map(rank).collect()
             }
             Strategy::Fastest => {
                 let nodes: Vec<_> = candidates.iter().map(|candidate| candidate.target.node()).collect();
-                let ranks = self.bridge.speeds.borrow().ranks(&nodes, prompt(), conversation, now);
+                let ranks = self.bridge.speeds.borrow().ranks(&nodes, prompt(), conversation.preferred, now);
                 ranks.into_iter().map(|rank| Some(rank as u64)).collect()
             }
         }
@@ -83,7 +83,7 @@ impl<'r, P: Platform> Drive<'r, P> {
         let (now, tokens) = (self.platform.now(), rules.input_tokens);
         match plan.route.strategy {
             Strategy::Priority | Strategy::Weighted => {}
-            Strategy::Cheapest => self.bridge.warm.note(rules.conversation, target.node(), tokens, now),
+            Strategy::Cheapest => self.bridge.warm.note(rules.conversation.own, target.cache(), tokens, now),
             Strategy::Fastest => {
                 let Some(attempt) = &self.attempt else { return };
                 let first = match answer {

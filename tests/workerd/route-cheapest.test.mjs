@@ -61,6 +61,19 @@ describe("the cheapest target", { concurrency: 8 }, () => {
     warm.expectServed(await chat(next), "first", [3, 3]);
   });
 
+  for (const sticky of ["user", "off"]) {
+    const scene = stage.scene({ first: at("{ input: 1, cached_input: 1, output: 1 }"), second: at("{ input: 1.5, cached_input: 0.1, output: 1 }") }, `${CHEAPEST}, sticky: ${sticky}`);
+
+    it(`is warm for a conversation alone, whatever the choice is stable for: sticky: ${sticky}`, async () => {
+      const chat = (messages) => scene.chat({ messages, user: "one" });
+      const long = say("word ".repeat(8_000));
+      scene.first.plays(refusing(REFUSALS.openai.unsupported), ok());
+      scene.expectServed(await chat(long), "second", [1, 1]);
+      scene.expectServed(await chat(say(`Another ${"word ".repeat(8_000)}`)), "first", [2, 1]);
+      scene.expectServed(await chat([...long, { role: "assistant", content: "Yes?" }, ...say("Go on.")]), "second", [2, 2]);
+    });
+  }
+
   const two = { first: at("{ input: 1, cached_input: 1, output: 1 }"), second: at("{ input: 1.5, cached_input: 0.1, output: 1 }") };
   const large = stage.scene(two, CHEAPEST);
   const small = stage.scene(two, CHEAPEST);
