@@ -280,6 +280,8 @@ fn no_vendor_is_named_outside_the_formats() {
 /// Literals that are no names of hosts or models: a file, and the literal. Formats have their makers' names,
 /// and so have headers and fields of their protocols.
 const PROTOCOL_WORDS: &[(&str, &str)] = &[
+    ("formats/table.rs", "/openai"),
+    ("formats/table.rs", "/anthropic"),
     ("formats/openai/format.rs", "openai"),
     ("formats/openai/assemble/completion.rs", "x_groq"),
     ("formats/openai/response/events.rs", "x_groq"),

@@ -68,6 +68,8 @@ pub(super) fn read_models(document: &Document<'_>) -> Result<(ModelRef, Vec<Stri
 pub(super) fn read_model(document: &Document<'_>) -> Result<ModelRef> {
     let raw = document.value(MODEL).filter(|raw| *raw != "null").ok_or_else(|| missing(MODEL))?;
     let name: String = serde_json::from_str(raw).map_err(|_| wrong_type(MODEL, "a string"))?;
+    // People paste names with blanks around them.
+    let name = if name.trim().len() == name.len() { name } else { name.trim().to_owned() };
     if name.is_empty() { Err(missing(MODEL)) } else { Ok(ModelRef { name, place: ModelPlace::Body(MODEL) }) }
 }
 

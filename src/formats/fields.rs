@@ -21,6 +21,8 @@ pub(crate) trait Words {
     const NUMBER: &str = "a number";
     const BOOLEAN: &str;
     const LIST: &str;
+    /// Whether a list of one item may be written as that item.
+    const LONE_ITEMS: bool = false;
     /// Names that are written in several ways, and may then stand once only.
     const SPELLING: Option<Spelling> = None;
 
@@ -211,6 +213,12 @@ pub(crate) fn each<'a, W: Words, T: Deserialize<'a>>(
     at: &dyn Display,
     mut take: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
+    if W::LONE_ITEMS
+        && !raw.starts_with('[')
+        && let Ok(item) = typed::from_str(raw)
+    {
+        return take(0, item);
+    }
     let (mut number, mut refused) = (0_usize, None);
     let read = list::each(raw, |item| {
         refused = take(number, item).err();

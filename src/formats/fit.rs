@@ -2,12 +2,14 @@
 //! way, such as words of effort, is fitted where it is written.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::effort::{self, FittedEffort};
 use super::provider_format::ProviderFormat;
+use super::tool_names::ToolNames;
 use super::written_request::{Adjustment, Changes, WriteTarget, WrittenRequest};
 use crate::canonical::{ModelRequest, Raw};
 use crate::catalogue::Facts;
@@ -52,6 +54,41 @@ fn fit(request: &mut ModelRequest<'_>, facts: &Facts, secret: &[u8]) -> Changes 
         changes.dropped.push(Cow::Borrowed("logprobs"));
     }
     changes
+}
+
+/// Gives a request tools and names that its host takes, and a limit that its model can reach, if it is to be fitted.
+pub fn prepare(
+    format: &ProviderFormat,
+    request: &mut ModelRequest<'_>,
+    facts: &Facts,
+    is_fitted: bool,
+) -> (ToolNames, Vec<Adjustment>) {
+    if !is_fitted {
+        return Default::default();
+    }
+    let adjusted = [lower_limit(request, facts), distinct_tools(request)].into_iter().flatten().collect();
+    (ToolNames::fit(request, facts, format.tool_names_begin_with_letter), adjusted)
+}
+
+/// Lowers a limit that the model cannot reach: most hosts refuse it, and agents set one for the models they know.
+fn lower_limit(request: &mut ModelRequest<'_>, facts: &Facts) -> Option<Adjustment> {
+    let (asked, most) = (request.max_tokens?, facts.count(Field::MaxOutput)?);
+    (asked > most).then(|| {
+        request.max_tokens = Some(most);
+        Adjustment::new("max_tokens", asked.to_string(), most.to_string())
+    })
+}
+
+/// Leaves out tools whose name another one has: Anthropic and Gemini refuse all of them then.
+fn distinct_tools(request: &mut ModelRequest<'_>) -> Option<Adjustment> {
+    let (count, mut names) = (request.tools.len(), HashSet::new());
+    let mut is_first: Vec<bool> = request.tools.iter().map(|tool| names.insert(tool.name.get())).collect();
+    let left = names.len();
+    (left < count).then(|| {
+        is_first.reverse();
+        request.tools.retain(|_| is_first.pop().unwrap_or(true));
+        Adjustment::new("tools", format!("{count} tools"), format!("{left} names"))
+    })
 }
 
 /// Leaves out the settings that a model which reasons refuses. The loss of a default loses nothing.
@@ -216,6 +253,28 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_the_model_cannot_reach_is_lowered() {
+        let mut facts = Facts::UNKNOWN;
+        facts.overlay(&[Fact { field: Field::MaxOutput, value: Value::Count(16_384) }]);
+        let mut request = ModelRequest { max_tokens: Some(32_000), ..ModelRequest::default() };
+        assert_eq!(lower_limit(&mut request, &Facts::UNKNOWN), None);
+        let lowered = lower_limit(&mut request, &facts).map(|adjustment| adjustment.to_string());
+        assert_eq!((lowered.as_deref(), request.max_tokens), (Some("max_tokens: 32000 -> 16384"), Some(16_384)));
+        assert_eq!(lower_limit(&mut request, &facts), None);
+    }
+
+    #[test]
+    fn of_tools_with_one_name_the_first_is_sent() {
+        let tool =
+            |name, strict| Tool { name: Raw::quoted(name), description: None, parameters: None, strict, cache: None };
+        let tools = vec![tool("f", Some(true)), tool("g", None), tool("f", None)];
+        let mut request = ModelRequest { tools, ..ModelRequest::default() };
+        let adjusted = distinct_tools(&mut request).map(|adjustment| adjustment.to_string());
+        assert_eq!(adjusted.as_deref(), Some("tools: 3 tools -> 2 names"));
+        assert_eq!(request.tools, [tool("f", Some(true)), tool("g", None)]);
+    }
+
+    #[test]
     fn too_many_stop_texts_are_cut() {
         let facts = facts(&[(Field::StopTexts, Fit::Cut(2))]);
         let stop = ["a", "b", "c"].map(Raw::quoted).to_vec();
@@ -228,11 +287,12 @@ mod tests {
     #[test]
     fn what_a_host_does_not_have_is_left_out_and_named() {
         let facts = facts(&[(Field::User, Fit::Drop), (Field::Logprobs, Fit::Drop), (Field::StrictTools, Fit::Drop)]);
-        let tool = |strict| Tool { name: Raw::quoted("f"), description: None, parameters: None, strict, cache: None };
+        let tool =
+            |name, strict| Tool { name: Raw::quoted(name), description: None, parameters: None, strict, cache: None };
         let mut request = ModelRequest {
             user: Some(Raw::quoted("u")),
             logprobs: Some(2),
-            tools: vec![tool(Some(true)), tool(None)],
+            tools: vec![tool("f", Some(true)), tool("g", None)],
             ..ModelRequest::default()
         };
         let changes = fit(&mut request, &facts, b"");

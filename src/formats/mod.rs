@@ -62,7 +62,8 @@ pub use model_facts::ModelFacts;
 pub use provider_format::ProviderFormat;
 pub use stream::{EventSink, OVERSIZED, StreamDecoder, StreamEncoder, oversized};
 pub use table::{
-    CHAT, CLIENT_FORMATS, CONTENTS, KINDS, MESSAGES, PROVIDER_FORMATS, RESPONSES, provider_format, tally_conversation,
+    CHAT, CLIENT_FORMATS, CONTENTS, HOST_ROOTS, KINDS, MESSAGES, PROVIDER_FORMATS, RESPONSES, provider_format,
+    tally_conversation,
 };
 pub use tool_names::ToolNames;
 pub use written_request::{Adjustment, WriteTarget, WrittenRequest};

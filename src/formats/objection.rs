@@ -121,6 +121,12 @@ const NOT_BOTH: &str = "cannot both be specified";
 /// Phrases before the most characters or items.
 const AT_MOST: &[&str] = &["maximum length ", "at most "];
 
+/// Phrases before the most tokens of a response.
+const MOST_TOKENS: &[&str] = &["at most ", "less than or equal to ", "must not exceed ", "range of max_tokens is [1, "];
+
+/// The phrase after the most tokens of a response, which `> ` stands before.
+const IS_THE_MOST: &str = ", which is the maximum";
+
 /// Phrases before a list of values.
 const LIST_OPENERS: &[&str] = &[
     "supported values are",
@@ -213,6 +219,11 @@ fn demand(before: &str, after: &str, name: &FieldName) -> Option<Demand> {
     if before.ends_with("tools with ") && has("not supported") {
         return Some(Demand::AbsentWithTools);
     }
+    if name.field == Field::LimitFields
+        && let Some(most) = most_tokens(after)
+    {
+        return Some(Demand::AtMost(most));
+    }
     if let Some(most) = AT_MOST.iter().find_map(|phrase| number(after.split_once(phrase)?.1)) {
         return Some(Demand::AtMost(most));
     }
@@ -226,6 +237,15 @@ fn demand(before: &str, after: &str, name: &FieldName) -> Option<Demand> {
     let is_absent = ABSENT_NAME.iter().any(|phrase| has(phrase))
         || name.field != Field::LimitFields && ABSENT.iter().any(|phrase| has(phrase));
     is_absent.then_some(Demand::Absent)
+}
+
+/// The most tokens of a response that a message names.
+fn most_tokens(after: &str) -> Option<u64> {
+    let named = |phrase: &&str| number(after.split_once(*phrase)?.1.trim_start_matches(['`', '\'', '"']));
+    MOST_TOKENS.iter().find_map(|phrase| named(&phrase)).or_else(|| {
+        let (before, _) = after.split_once(IS_THE_MOST)?;
+        number(before.rsplit_once("> ")?.1)
+    })
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -292,6 +312,28 @@ mod tests {
     #[test]
     fn of_openai() {
         check(&[
+            // https://github.com/musistudio/claude-code-router/issues/254
+            (
+                "max_tokens is too large: 32000. This model supports at most 16384 completion tokens, whereas you provided 32000.",
+                "max_tokens",
+                Demand::AtMost(16_384),
+            ),
+            // Anthropic, DeepSeek and Groq, in their own words.
+            (
+                "max_tokens: 128000 > 64000, which is the maximum allowed number of output tokens for claude-sonnet-4-5",
+                "max_tokens",
+                Demand::AtMost(64_000),
+            ),
+            (
+                "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+                "max_tokens",
+                Demand::AtMost(8_192),
+            ),
+            (
+                "`max_completion_tokens` must be less than or equal to `32768`, the maximum value for `max_completion_tokens`",
+                "max_completion_tokens",
+                Demand::AtMost(32_768),
+            ),
             // https://github.com/microsoft/vscode-copilot-release/issues/8065
             (
                 "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
@@ -475,7 +517,6 @@ mod tests {
             "",
             "Incorrect API key provided.",
             "This model's maximum context length is 128000 tokens.",
-            "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens",
             "messages: roles must alternate between \"user\" and \"assistant\", but found multiple \"user\" roles in a row",
             "temperature: range: 0..1",
             "The user is not supported",

@@ -24,6 +24,8 @@ pub struct ProviderFormat {
     /// What is true of each model in this format, whatever the catalogue says of it: it may be true of another API of
     /// the same host.
     pub facts: &'static [Fact],
+    /// Whether the name of a tool has to begin with a letter or `_`.
+    pub tool_names_begin_with_letter: bool,
     /// The name of a format for the newer API of some hosts, at the same address. The catalogue says for each model
     /// which of the two it takes ([`Field::Endpoints`](crate::catalogue::field::Field::Endpoints)).
     pub newer: Option<&'static str>,

@@ -21,10 +21,17 @@ pub fn facts(objection: &Objection, known: &Facts) -> Vec<Fact> {
         Demand::OneOf(words) if takes_efforts(field) => efforts(one_of(words), known),
         Demand::Other(word) if takes_efforts(field) => efforts(nearest(without(word, known)), known),
         Demand::AtMost(most) if field == Field::User => fit(field, Fit::Hash(*most)),
+        Demand::AtMost(most) if field == Field::LimitFields => lower_limit(*most, known),
         Demand::AtMost(most) if field == Field::Stop => fit(Field::StopTexts, Fit::Cut(*most)),
         Demand::Present | Demand::OneOf(_) | Demand::Other(_) | Demand::AtMost(_) => Vec::new(),
     };
     if facts.iter().all(|fact| known.get(fact.field) == Some(fact.value)) { Vec::new() } else { facts }
+}
+
+/// The limit that a provider names, unless it is known to take so little already.
+fn lower_limit(most: u64, known: &Facts) -> Vec<Fact> {
+    let is_lower = known.count(Field::MaxOutput).is_none_or(|known| most < known);
+    is_lower.then_some(Fact { field: Field::MaxOutput, value: Value::Count(most) }).into_iter().collect()
 }
 
 /// The facts of a provider that does not take the field.
@@ -120,6 +127,7 @@ mod tests {
                 "Invalid 'user': Expected a string with maximum length 64",
                 vec![(Field::User, Value::Fit(Fit::Hash(64)))],
             ),
+            ("max_tokens: supports at most 16384 tokens", vec![(Field::MaxOutput, Value::Count(16_384))]),
             (
                 "Invalid 'stop': Expected an array with maximum length 4",
                 vec![(Field::StopTexts, Value::Fit(Fit::Cut(4)))],
@@ -162,6 +170,8 @@ mod tests {
         known.overlay(&first);
         assert!(learned(message, &known).is_empty());
         assert_eq!(learned("Unsupported parameter: 'user', at most 3, is one", &Facts::UNKNOWN).len(), 1);
-        assert!(learned("max_tokens: at most 5 tokens", &Facts::UNKNOWN).is_empty());
+        let lower = Fact { field: Field::MaxOutput, value: Value::Count(5) };
+        known.overlay(&[lower]);
+        assert!(learned("max_tokens: at most 5 tokens", &known).is_empty());
     }
 }

@@ -44,6 +44,9 @@ pub const CONTENTS: &ClientFormat = &gemini::CLIENT;
 /// The format of clients that call `/responses`.
 pub const RESPONSES: &ClientFormat = &responses::CLIENT;
 
+/// What other hosts have in paths before or behind the version, and the format whose API is there.
+pub const HOST_ROOTS: &[(&str, &ClientFormat)] = &[("/openai", CHAT), ("/anthropic", MESSAGES)];
+
 /// The formats of clients.
 pub const CLIENT_FORMATS: &[&ClientFormat] = &[
     CHAT,

@@ -317,8 +317,10 @@ impl<'e, 'a, 'm> Attempt<'e, 'a, 'm> {
         let facts = &facts;
         let target = WriteTarget { model: &self.target.upstream, max_output, limit_field, facts };
         let secret = key.map_or("", ProviderKey::reveal).as_bytes();
-        let names = ToolNames::fit(&mut request, facts);
-        let written = fit::write(format, &mut request, target, secret)?;
+        let is_fitted = self.target.provider.fit != FitScope::Never;
+        let (names, lowered) = fit::prepare(format, &mut request, facts, is_fitted);
+        let mut written = fit::write(format, &mut request, target, secret)?;
+        written.adjusted.extend(lowered);
         Ok((self.with_edits(written)?, names))
     }
 

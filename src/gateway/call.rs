@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::formats::statement::StatedHeaders;
 use crate::policy::region::{CallOutcome, OUTCOME};
 use crate::wire::byte_order_mark::drop_byte_order_mark;
+use crate::wire::sse;
 
 /// A response of a known length up to this is read in one step, in bytes.
 const AT_ONCE: usize = 4 << 20;
@@ -187,7 +188,9 @@ pub(super) async fn read_refusal<P: Platform>(
     let headers = StatedHeaders::of(|name| answer.header(name));
     let mut body = read_beginning(platform, answer, MAX_REFUSAL, limit).await;
     drop_byte_order_mark(&mut body);
-    let error = read(status, &body);
+    // Some hosts write the refusal of a stream as an event.
+    let event = sse::first_data(&body);
+    let error = read(status, event.as_deref().unwrap_or(&body));
     let hints = if error.status() == status { headers.passed_on() } else { Vec::new() };
     hints.into_iter().fold(headers.add_to(error), |error, (name, value)| error.with_header(name, value))
 }

@@ -5,7 +5,8 @@
 //! may repeat a caller's text in its message, or refuse a value rather than the field. Therefore:
 //! - A lesson is a fact about one of the fields that the catalogue knows, with a value that it knows; no text
 //!   of a message is kept. Most lessons leave something out. The others send a limit under its other name,
-//!   reasoning in another form, or reasoning back to a host that demands it.
+//!   reasoning in another form, or reasoning back to a host that demands it. A number that a message names as
+//!   the longest response counts for the one request: kept, it would cut the responses of others short.
 //! - The value that was refused has to be an ordinary one ([`crate::formats::ordinary`]).
 //! - The provider has to accept the request, or to demand something else, once the lesson is followed. Text
 //!   that a provider repeats from elsewhere in the request fails again.
@@ -19,6 +20,7 @@ use super::memory;
 use super::platform::Platform;
 use super::prepared_call::{PreparedCall, Reading};
 use crate::catalogue::Fact;
+use crate::catalogue::field::Field;
 use crate::error::Error;
 use crate::formats::{objection, refit};
 use crate::policy::model_card::ModelCard;
@@ -81,7 +83,9 @@ impl<P: Platform> Drive<'_, P> {
         };
         if has_helped {
             let now = self.platform.now();
-            let count = self.bridge.learned.learn(target.index, &target.upstream, &lesson.facts, now);
+            let mut kept = lesson.facts.clone();
+            kept.retain(|fact| fact.field != Field::MaxOutput);
+            let count = self.bridge.learned.learn(target.index, &target.upstream, &kept, now);
             self.platform.log(&self.record.stale_event(now, lesson.field, count));
         }
         answered

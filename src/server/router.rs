@@ -171,12 +171,16 @@ pub fn route<'p>(method: &str, (path, query): (&'p str, &str), header: &dyn Fn(&
     Routing { client, target }
 }
 
-/// The path without empty segments: people write base URLs with a slash too many.
+/// The path as it was meant: without empty segments, because people write base URLs with a slash too many.
 pub fn without_empty_segments(path: &str) -> Cow<'_, str> {
     let mut path = Cow::Borrowed(path);
     // Without a search for text, whose preparation costs more than it finds here.
     while path.as_bytes().windows(2).any(|pair| pair == b"//") {
         path = Cow::Owned(path.replace("//", "/"));
+    }
+    // Some clients encode the colon before the action that their API puts there.
+    if memchr::memchr(b'%', path.as_bytes()).is_some() && !path.contains(':') {
+        path = Cow::Owned(path.replace("%3A", ":").replace("%3a", ":"));
     }
     path
 }
@@ -214,6 +218,10 @@ fn client_of(
         Some(RouteFormat::One(client)) => return client,
         // A parameter of the query or the version in the path are one format's own; a header says less.
         Some(RouteFormat::Shared) => {
+            let before = path.strip_suffix(below_version(path)).unwrap_or_default();
+            if let Some((_, client)) = formats::HOST_ROOTS.iter().find(|(root, _)| before.contains(root)) {
+                return client;
+            }
             let by_query = clients.clone().find(|client| client.marker_query.is_some_and(has));
             let by_path = || clients.clone().find(owns);
             by_query.or_else(by_path).or_else(|| clients.clone().find(|client| is_marked(client)))
@@ -310,12 +318,13 @@ fn allow(rows: impl Iterator<Item = Route>) -> String {
 /// The versions of APIs in paths.
 const VERSIONS: &[&str] = &["/v1", "/v1beta", "/v1alpha"];
 
-/// The path without its version. Clients differ in what they append to the base URL, so it may be missing or
-/// repeated.
+/// The path without its version, and without what other hosts have before or behind it: people replace a host
+/// alone. Clients differ in what they append to the base URL, so it may be missing or repeated.
 fn below_version(mut path: &str) -> &str {
     let below = |path| {
-        let rests = VERSIONS.iter().filter_map(|version| str::strip_prefix(path, version));
-        rests.into_iter().find(|rest| rest.is_empty() || rest.starts_with('/'))
+        let roots = formats::HOST_ROOTS.iter().map(|(root, _)| root);
+        let mut rests = VERSIONS.iter().chain(roots).filter_map(|version| str::strip_prefix(path, version));
+        rests.find(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     while let Some(rest) = below(path) {
         path = rest;
@@ -349,6 +358,15 @@ mod tests {
         for path in ["/chat/completions", "/v1/chat/completions", "/v1/v1/chat/completions", "/v1/chat/completions/"] {
             assert_eq!(endpoint(path), Some(ApiEndpoint::Operation(&CHAT)), "{path}");
         }
+        for path in ["/openai/v1/chat/completions", "/v1beta/openai/chat/completions", "/openai/chat/completions"] {
+            assert_eq!(endpoint(path), Some(ApiEndpoint::Operation(&CHAT)), "{path}");
+        }
+        assert_eq!(route("GET", ("/v1beta/openai/models", ""), &|_| None).client.name, formats::CHAT.name);
+        assert_eq!(endpoint("/anthropic/v1/messages/count_tokens"), Some(ApiEndpoint::Operation(&COUNT_TOKENS)));
+        assert_eq!(
+            without_empty_segments("/v1beta/models/a/b%3AgenerateContent"),
+            "/v1beta/models/a/b:generateContent"
+        );
         assert_eq!(endpoint("/v1/models/"), Some(ApiEndpoint::Models));
         assert_eq!(endpoint("/models"), Some(ApiEndpoint::Models));
         assert_eq!(endpoint("/completions/"), Some(ApiEndpoint::Operation(&COMPLETION)));

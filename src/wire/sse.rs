@@ -77,6 +77,19 @@ pub struct SseReader {
     oversized: u32,
 }
 
+/// The data of the first event that has any, if a body is a stream of events.
+pub fn first_data(body: &[u8]) -> Option<Vec<u8>> {
+    let begins = body.trim_ascii_start();
+    if !["data:", "event:", ":", "id:", "retry:"].iter().any(|field| begins.starts_with(field.as_bytes())) {
+        return None;
+    }
+    let (mut reader, mut found) = (SseReader::default(), None);
+    let mut take = |block: Block<'_>| found = found.take().or_else(|| block.data.map(<[u8]>::to_vec));
+    reader.push(begins, &mut take);
+    reader.finish(&mut take);
+    found
+}
+
 impl SseReader {
     /// A reader that passes on the original bytes of each block.
     pub fn keeping_raw() -> Self {
@@ -318,6 +331,14 @@ pub fn write(data: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_data_of_the_first_event_is_found() {
+        let found = |body: &str| first_data(body.as_bytes()).map(|data| String::from_utf8(data).unwrap());
+        assert_eq!(found("\nevent: error\ndata: {\"a\":1}\n\ndata: b\n\n").as_deref(), Some("{\"a\":1}"));
+        assert_eq!(found(": waiting\n\ndata: {}").as_deref(), Some("{}"));
+        assert_eq!([found("{\"error\":1}"), found(": nothing\n"), found("data is missing")], [None, None, None]);
+    }
 
     #[test]
     fn a_stream_is_told_from_a_document() {

@@ -75,7 +75,7 @@ pub fn written(format: &str, model: &str, mut request: ModelRequest<'static>, fa
     let listed = facts.names(llm_bridge::catalogue::field::Field::LimitFields);
     let names = LimitNames::of(&[], listed);
     let limit_field = (names != LimitNames::Unknown).then(|| names.preferred(model));
-    ToolNames::fit(&mut request, facts);
+    ToolNames::fit(&mut request, facts, false);
     let target = WriteTarget { model, max_output: None, limit_field, facts };
     let written = fit::write(format, &mut request, target, b"secret").unwrap();
     serde_json::from_slice(&written.body).unwrap()

@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::wire::json::object;
 use crate::error::Error;
 use crate::formats::context_words::{self, CONTEXT_EXCEEDED, ContextTokens};
 use crate::formats::refusals::{self, instead};
 use crate::formats::statement::statement;
+use crate::wire::dense::parse_tree;
 use crate::wire::sse;
 
 /// Each type of error and its status. Where a status has two, the first is written.
@@ -94,6 +96,21 @@ pub(super) fn is_error(body: &[u8]) -> bool {
     object::<ErrorBody<'_>>(body).is_some()
 }
 
+/// Whether a body that is nothing else reports an error, in whatever form.
+pub(super) fn is_any_error(body: &[u8]) -> bool {
+    is_error(body) || bare_words(body).is_some()
+}
+
+/// The words of an error that is a text, or stands at the top: as hosts write it that only resemble Anthropic.
+fn bare_words(body: &[u8]) -> Option<String> {
+    let value = parse_tree(body)?;
+    let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let has_code = value.get("code").is_some_and(|code| !code.is_null());
+    let is_error = text("type") == Some("error") || has_code;
+    let bare = || ["message", "msg"].iter().find_map(|name| text(name)).filter(|_| is_error);
+    text("error").or_else(|| text("detail")).or_else(bare).map(str::to_owned)
+}
+
 /// Reads an error that came with a success status, whole or in a stream. Its type gives the status it should
 /// have had.
 pub(super) fn read_in_success(body: &[u8]) -> Error {
@@ -114,7 +131,8 @@ pub(super) fn read(status: u16, body: &[u8]) -> Error {
     if let Some(error) = instead(status, words) {
         return error.stating(statement(status, body));
     }
-    let message = fields.map(|fields| fields.message.into_owned()).or_else(|| plain_text(body));
+    let message = fields.map(|fields| fields.message.into_owned());
+    let message = message.or_else(|| bare_words(body)).or_else(|| plain_text(body));
     let message = message.filter(|message| !message.is_empty());
     let message = message.unwrap_or_else(|| format!("The provider answered with status {status}."));
     // Clients act on this code: they shorten the conversation.
@@ -140,6 +158,11 @@ mod tests {
         assert_eq!(read_in_success(body).status(), 529);
         assert_eq!(read(500, b"<html>").message(), "The provider answered with status 500.");
         assert_eq!(read(302, b"").status(), 502);
+        for bare in [r#"{"type":"error","error":"boom"}"#, r#"{"detail":"boom"}"#, r#"{"code":1301,"msg":"boom"}"#] {
+            assert!(is_any_error(bare.as_bytes()));
+            assert_eq!(read(400, bare.as_bytes()).message(), "boom");
+        }
+        assert!(!is_any_error(br#"{"type":"message","error":null,"content":[]}"#));
         let long =
             br#"{"error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}"#;
         assert_eq!(read(400, long).code(), Some("context_length_exceeded"));

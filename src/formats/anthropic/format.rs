@@ -3,6 +3,8 @@
 use super::wire::api::{ENDPOINT, PLACEHOLDER_PREFIX, VERSION};
 use super::{assemble, count, errors, models, operations, request, response, stream};
 use crate::canonical::Thinking;
+use crate::catalogue::Fact;
+use crate::catalogue::field::{Field, Fit, Value};
 use crate::config::FormatKind;
 use crate::formats::assemble::SseBuilder;
 use crate::formats::bounds::{COMMON, RequestRules};
@@ -30,7 +32,11 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
     unsupported_settings: &["presence_penalty", "frequency_penalty"],
-    facts: &[],
+    tool_names_begin_with_letter: false,
+    facts: &[
+        Fact { field: Field::ToolName, value: Value::Fit(Fit::Cut(128)) },
+        Fact { field: Field::CallId, value: Value::Fit(Fit::Hash(64)) },
+    ],
     newer: None,
     listing: Some(ModelListing {
         path: "/models?limit=1000",

@@ -1,6 +1,8 @@
 //! The rows of the format in the table of formats.
 
 use super::{assemble, count, embed, errors, models, operations, request, response, rules, sealed, stream, thinking};
+use crate::catalogue::Fact;
+use crate::catalogue::field::{Field, Fit, Value};
 use crate::config::FormatKind;
 use crate::formats::assemble::SseBuilder;
 use crate::formats::call::ProviderCall;
@@ -26,7 +28,8 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
     unsupported_settings: &[],
-    facts: &[],
+    tool_names_begin_with_letter: true,
+    facts: &[Fact { field: Field::ToolName, value: Value::Fit(Fit::Cut(64)) }],
     newer: None,
     listing: Some(ModelListing {
         path: "/models?pageSize=1000",

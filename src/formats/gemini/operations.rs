@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 
 use super::{count, embed, request, response, rules};
 use crate::error::Result;
-use crate::formats::body::{missing, read_document, require_array, wrong_type};
+use crate::formats::body::{missing, read_document, wrong_type};
 use crate::formats::operation::{
     Delivery, ModelPlace, ModelRef, Operation, OperationKind, RequestEnvelope, RequestParts, ResponseOptions,
 };
 use crate::formats::summary::ResponseSummary;
+use crate::wire::json::Document;
 use crate::wire::list;
 
 /// The path of a stream of events.
@@ -96,7 +97,7 @@ fn read<'b>(
 ) -> Result<RequestEnvelope<'b>> {
     let document = read_document(parts.body, operation.unique_fields)?;
     rules::check_names(&document)?;
-    require_array(&document, operation.question_field)?;
+    require_contents(&document, operation.question_field)?;
     let options = ResponseOptions { choices: rules::candidates(&document), ..ResponseOptions::DEFAULT };
     Ok(RequestEnvelope {
         operation,
@@ -140,7 +141,7 @@ fn read_count<'b>(operation: &'static Operation, parts: RequestParts<'_, 'b>) ->
     rules::check_names(&document)?;
     let counts_request = ["generateContentRequest", "generate_content_request"];
     if !counts_request.iter().any(|name| document.value(name).is_some()) {
-        require_array(&document, operation.question_field)?;
+        require_contents(&document, operation.question_field)?;
     }
     Ok(RequestEnvelope {
         operation,
@@ -158,4 +159,9 @@ fn model(parts: RequestParts<'_, '_>) -> Result<ModelRef> {
         return Err(missing("model"));
     }
     Ok(ModelRef { name: parts.path_name.to_owned(), place: ModelPlace::Path })
+}
+/// Proves that there are contents: a list, or, as Google reads JSON as well, a single one.
+fn require_contents(document: &Document<'_>, field: &'static str) -> Result<()> {
+    let raw = document.value(field).filter(|raw| *raw != "null").ok_or_else(|| missing(field))?;
+    if raw.starts_with(['[', '{']) { Ok(()) } else { Err(wrong_type(field, "an array")) }
 }

@@ -28,6 +28,11 @@ pub(super) fn invalid(what: &str) -> Error {
     Error::upstream(502, "upstream_invalid_response", message)
 }
 
+/// A success without choices: the error that it reports under whatever name.
+pub(super) fn without_choices(body: &[u8]) -> Error {
+    if is_unnamed_error(body) { read_in_success(body) } else { invalid("a body that has no choices") }
+}
+
 /// Reads a provider's error response: keeps its message, type and code, with the status for the client.
 /// `status` is the provider's. The body may have been cut.
 pub fn read(status: u16, body: &[u8]) -> Error {
@@ -61,16 +66,21 @@ impl ReportedError {
     fn read(body: &[u8]) -> Self {
         let Some(value) = parse_tree(body) else { return Self::plain_text(body) };
         // Gemini wraps the object in an array.
-        let value = value.get(0).unwrap_or(&value);
-        // Workers AI sends an array of errors.
-        let listed = value.get("errors").and_then(|errors| errors.get(0));
-        let error = value.get("error").or(listed).filter(|error| !error.is_null()).unwrap_or(value);
+        let value = first(&value);
+        // Workers AI sends an array of errors, and MiniMax a state.
+        let nested = ["error", "errors", "base_resp"].iter().find_map(|name| value.get(name).filter(|it| says(it)));
+        let error = nested.map_or(value, first);
         if let Some(text) = error.as_str() {
-            return Self { message: Some(text.to_owned()), structured: true, ..Self::default() };
+            // A word of OAuth's errors has its sentence beside it.
+            let message = match word(value, "error_description") {
+                Some(sentence) => format!("{text}: {sentence}"),
+                None => text.to_owned(),
+            };
+            return Self { message: Some(message), structured: true, ..Self::default() };
         }
         let kind = word(error, "type").or_else(|| word(error, "status"));
-        let (code, param) = (word(error, "code"), word(error, "param"));
-        Self { message: message(error), kind, code, param, structured: true }
+        let code = CODES.iter().find_map(|key| word(error, key));
+        Self { message: message(error), kind, code, param: word(error, "param"), structured: true }
     }
 
     /// Passes on a short line of plain text, but not a page.
@@ -86,9 +96,47 @@ impl ReportedError {
     }
 }
 
+/// The names under which errors have their code.
+const CODES: [&str; 3] = ["code", "error_code", "status_code"];
+
+/// The names under which errors have their message.
+const MESSAGES: [&str; 8] =
+    ["message", "detail", "msg", "Message", "error_msg", "error_message", "status_msg", "errorMessage"];
+
+/// Whether a member says anything: hosts also write that there is no error.
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        // MiniMax reports its state in each response.
+        Value::Object(fields) => !fields.is_empty() && fields.get("status_code").and_then(Value::as_i64) != Some(0),
+    }
+}
+
+/// The first item of a list; anything else itself.
+fn first(value: &Value) -> &Value {
+    value.get(0).unwrap_or(value)
+}
+
+/// Whether an object that is no response reports an error without naming it `error`: vLLM (`"object":"error"`),
+/// FastAPI (`detail`), MiniMax (`base_resp`), Z.ai (`code` and `msg`), and gateways (`"success":false`).
+pub(super) fn is_unnamed_error(body: &[u8]) -> bool {
+    let Some(value) = parse_tree(body) else { return false };
+    let is_error = |name: &str| value.get(name).and_then(Value::as_str) == Some("error");
+    let has_message = MESSAGES.iter().any(|name| value.get(name).is_some_and(says));
+    let has_code = CODES.iter().any(|name| value.get(name).is_some_and(|code| !code.is_null()));
+    is_error("object")
+        || is_error("type")
+        || ["errors", "base_resp", "detail"].iter().any(|name| value.get(name).is_some_and(says))
+        || has_message && (has_code || value.get("success") == Some(&Value::Bool(false)))
+}
+
 /// The message of an error.
 fn message(error: &Value) -> Option<String> {
-    let own = ["message", "detail", "msg", "Message"].iter().find_map(|key| word(error, key));
+    let own = MESSAGES.iter().find_map(|key| word(error, key).filter(|text| !text.is_empty()));
+    // An error of another service may be nested where its message is expected.
+    let own = own.or_else(|| message(error.get("message").filter(|nested| nested.is_object())?));
     // OpenRouter passes on the error of another provider.
     let raw = error.pointer("/metadata/raw").and_then(Value::as_str).filter(|raw| !raw.is_empty());
     match (own, raw) {

@@ -58,6 +58,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
     unsupported_settings: &["top_k"],
+    tool_names_begin_with_letter: false,
     facts: &[],
     newer: Some("responses"),
     listing: Some(PLAIN_LISTING),

@@ -30,14 +30,18 @@ pub fn of_completion(body: &[u8]) -> Result<ResponseSummary> {
         return Err(errors::read_in_success(body));
     }
     let Some(choices) = &response.choices else {
-        return Err(errors::invalid("a body that has no choices"));
+        return Err(errors::without_choices(body));
     };
     let (usage, mut countable) = (read_usage(response.usage, response.x_groq), Vec::new());
     if usage.is_none() {
         choices.iter().for_each(|choice| choice.append_countable(&mut countable));
     }
-    let is_empty = choices.iter().all(TappedChoice::is_empty);
     let has_output = choices.iter().any(TappedChoice::has_output);
+    // A choice that failed before it had anything (OpenRouter).
+    if let Some(error) = choices.iter().find_map(|choice| choice.error).filter(|_| !has_output) {
+        return Err(errors::read_in_success(error.get().as_bytes()));
+    }
+    let is_empty = choices.iter().all(TappedChoice::is_empty);
     Ok(ResponseSummary {
         length: choices.iter().map(TappedChoice::length).sum(),
         countable,

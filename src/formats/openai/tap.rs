@@ -187,6 +187,14 @@ impl TapState {
         self.chunk(chunk, data)
     }
 
+    /// Reads an error that is not named so. Clients know errors by that name, so they get it under that name.
+    fn unnamed_error(&mut self, data: &[u8]) -> bool {
+        let error = errors::read_in_success(data);
+        self.edited = self.options.checked.then(|| errors::write(&error));
+        self.summary.error.get_or_insert(error);
+        true
+    }
+
     /// Reads a chunk that differs from the last one in its text alone; `delta` is its delta.
     fn repeat(&mut self, delta: &[u8]) {
         let summary = &mut self.summary;
@@ -211,7 +219,12 @@ impl TapState {
         if chunk.error.is_some() && summary.error.is_none() {
             summary.error = Some(errors::read_in_success(data));
         }
-        let usage = read_usage(chunk.usage, chunk.x_groq);
+        let is_bare = chunk.choices.is_none() && chunk.usage.or(chunk.x_groq).or(chunk.error).is_none();
+        if is_bare && errors::is_unnamed_error(data) {
+            return self.unnamed_error(data);
+        }
+        let own = chunk.choices.iter().flat_map(|choices| choices.iter()).find_map(|choice| choice.usage);
+        let usage = read_usage(chunk.usage.or(own), chunk.x_groq);
         summary.usage = usage.or(summary.usage);
         if summary.model.is_none() {
             summary.model = chunk.model();
@@ -221,7 +234,7 @@ impl TapState {
         {
             summary.tier = self.served.word().map(str::to_owned);
         }
-        let has_more = chunk.usage.or(chunk.x_groq).is_some();
+        let has_more = chunk.usage.or(chunk.x_groq).or(own).is_some();
         let choices = chunk.choices.unwrap_or_default();
         if self.options.checked {
             self.edited = self.calls.number(&choices, data);

@@ -33,6 +33,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: None,
     unsupported_settings: &["top_k", "presence_penalty", "frequency_penalty", "stop"],
+    tool_names_begin_with_letter: false,
     facts: &[Fact { field: Field::ReasoningEffortWithTools, value: Value::Fit(Fit::Keep) }],
     newer: None,
     listing: Some(PLAIN_LISTING),

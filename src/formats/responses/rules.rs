@@ -25,6 +25,9 @@ const LIMIT_NAMES: LimitNames<'_> = LimitNames::Listed(&[LIMIT]);
 const CLIENT_TOOLS: &[&str] =
     &["function", "custom", "namespace", "tool_search", "local_shell", "shell", "apply_patch", "computer_use_preview"];
 
+/// The item in which a client declares tools beside those of `tools`.
+const ADDED_TOOLS: &str = "additional_tools";
+
 /// Tools of the provider that change nothing.
 const READING_TOOLS: &[&str] = &["web_search", "file_search"];
 
@@ -115,14 +118,37 @@ fn hosted_tool(document: &Document<'_>, known: &[&str]) -> bool {
         #[serde(borrow, rename = "type")]
         kind: Option<Cow<'a, str>>,
     }
-    let tools = document.value("tools").unwrap_or("[]");
     let mut found = false;
-    let read = each(tools, |tool| {
-        let kind = object::<Tool<'_>>(tool).and_then(|tool| tool.kind);
-        found |= kind.is_none_or(|kind| !known.iter().any(|known| kind.starts_with(known)));
-        Some(())
+    tool_lists(document, &mut |tools| {
+        let read = each(tools, |tool| {
+            let kind = object::<Tool<'_>>(tool).and_then(|tool| tool.kind);
+            found |= kind.is_none_or(|kind| !known.iter().any(|known| kind.starts_with(known)));
+            Some(())
+        });
+        found |= read.is_none() && !is_empty_value(tools);
     });
-    found || (read.is_none() && !is_empty_value(tools))
+    found
+}
+
+/// Hands on the lists in which tools are declared: `tools`, and those of items, as Codex declares all of its own.
+fn tool_lists(document: &Document<'_>, take: &mut dyn FnMut(&str)) {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        tools: Option<&'a RawValue>,
+    }
+    take(document.value("tools").unwrap_or("[]"));
+    if let Some(input) = document.value("input").filter(|input| input.contains(ADDED_TOOLS)) {
+        let _ = each(input, |item| {
+            let item = object::<Item<'_>>(item).filter(|item| item.kind.as_deref() == Some(ADDED_TOOLS));
+            if let Some(tools) = item.and_then(|item| item.tools) {
+                take(tools.get());
+            }
+            Some(())
+        });
+    }
 }
 
 fn translated_bounds(document: &Document<'_>, row: &Model) -> RequestBounds {
@@ -194,8 +220,9 @@ fn demands(document: &Document<'_>) -> Demands {
         count += 1;
         bytes = bytes.saturating_add(length as u64);
     });
-    let is_given = |field: &str| document.value(field).is_some_and(|value| !is_empty_value(value));
-    if is_given("tools") {
+    let mut has_tools = false;
+    tool_lists(document, &mut |tools| has_tools |= !is_empty_value(tools));
+    if has_tools {
         needs = needs.with(Needs::TOOLS);
     }
     if document.value("reasoning").and_then(asks_for_thinking) == Some(true) {

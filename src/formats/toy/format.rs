@@ -32,6 +32,7 @@ pub const PROVIDER: ProviderFormat = ProviderFormat {
     kind: KIND,
     signer: Some(sign::sign),
     unsupported_settings: &["top_p", "top_k", "presence_penalty", "frequency_penalty", "stop"],
+    tool_names_begin_with_letter: false,
     facts: &[],
     newer: None,
     listing: None,

@@ -3,6 +3,7 @@
 mod fields;
 mod read;
 mod read_messages;
+mod schema;
 mod write;
 mod write_messages;
 

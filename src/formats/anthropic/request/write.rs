@@ -7,6 +7,7 @@ use super::super::wire::json::is_empty_text;
 use super::super::wire::request::{
     OutputConfig, OutputFormat, RequestBody, RequestMetadata, ThinkingParam, ToolChoiceParam, ToolDefinition,
 };
+use super::schema::input_schema;
 use super::write_messages::{Conversation, lacks_thinking, write_conversation};
 use crate::canonical::{ModelRequest, Raw, ResponseFormat, ToolChoice};
 use crate::error::{Error, Result};
@@ -37,7 +38,7 @@ pub(crate) fn write(request: &ModelRequest<'_>, target: WriteTarget<'_>) -> Resu
         stream: request.stream,
         system,
         messages,
-        tools: tools(request),
+        tools: tools(request, &mut unsupported),
         tool_choice: tool_choice(request, &plan, &mut unsupported),
         thinking: plan.thinking,
         output_config: output_config(request, &plan, &mut unsupported),
@@ -110,21 +111,15 @@ fn sampling<'a>(
     params
 }
 
-fn tools<'a>(request: &'a ModelRequest<'a>) -> Vec<ToolDefinition<'a>> {
-    let schema = |given: Option<&Raw<'a>>| {
-        given
-            .filter(|schema| !schema.is_blank())
-            .cloned()
-            .unwrap_or_else(|| Raw::of(&serde_json::json!({ "type": "object", "properties": {} })))
-    };
-    let tool = |tool: &'a crate::canonical::Tool<'a>| ToolDefinition {
+fn tools<'a>(request: &'a ModelRequest<'a>, unsupported: &mut UnsupportedFields) -> Vec<ToolDefinition<'a>> {
+    let mut definition = |tool: &'a crate::canonical::Tool<'a>| ToolDefinition {
         name: &tool.name,
         description: tool.description.as_ref(),
-        input_schema: schema(tool.parameters.as_ref()),
+        input_schema: input_schema(tool.parameters.as_ref(), unsupported),
         strict: tool.strict.unwrap_or(false),
         cache_control: tool.cache.as_ref(),
     };
-    request.tools.iter().map(tool).collect()
+    request.tools.iter().map(&mut definition).collect()
 }
 
 /// Forced tool calls and thinking exclude each other; thinking wins.

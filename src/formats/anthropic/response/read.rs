@@ -1,6 +1,6 @@
 //! Reads a provider's whole message.
 
-use super::super::errors::{is_error, read_in_success};
+use super::super::errors::{is_any_error, is_error, read_in_success};
 use super::super::wire::json::object;
 use super::super::wire::response::{BlockFields, MessageFields};
 use super::events::{EventReader, emit_text, emit_thinking, finish_reason};
@@ -20,6 +20,9 @@ pub(crate) fn read(body: &[u8], emit: EventSink<'_>) -> Result<()> {
     let Some((message, content)) =
         message.and_then(|mut message| message.content.take().map(|content| (message, content)))
     else {
+        if is_any_error(body) {
+            return Err(read_in_success(body));
+        }
         let message = "The provider answered with a success status, but its body is not a message.";
         return Err(Error::upstream(502, "upstream_invalid_response", message));
     };

@@ -1,7 +1,7 @@
 //! Reads a provider's streamed message, however its bytes are cut.
 //! Source: <https://docs.anthropic.com/en/docs/build-with-claude/streaming>.
 
-use super::super::errors::read_in_success;
+use super::super::errors::{is_any_error, read_in_success};
 use super::super::response::events::{EventReader, emit_text, emit_thinking, finish_reason};
 use super::super::wire::json::{escaped_text, object};
 use super::super::wire::response::{BlockFields, EventFields};
@@ -104,7 +104,8 @@ impl DecoderState {
             }
             "message_stop" => emit(ResponseEvent::End),
             "error" => emit(ResponseEvent::Failed(read_in_success(data))),
-            // `ping`, and unknown events.
+            // `ping`, unknown events, and errors of hosts that only resemble Anthropic.
+            "" if is_any_error(data) => emit(ResponseEvent::Failed(read_in_success(data))),
             _ => {}
         }
     }
@@ -148,11 +149,27 @@ impl DecoderState {
         }
     }
 
+    /// Opens a block that only its deltas tell of: some hosts leave its start out. A call cannot be without a name.
+    fn open_unannounced(&mut self, index: u64, delta: &str) {
+        let kind = match delta {
+            "text_delta" => OpenBlockKind::Text,
+            "thinking_delta" => OpenBlockKind::Thinking { thinking: String::new(), signature: String::new() },
+            _ => return,
+        };
+        self.begun = true;
+        if self.open.len() < MAX_OPEN_BLOCKS {
+            self.open.push(OpenBlock { index, kind });
+        }
+    }
+
     fn delta(&mut self, event: &EventFields<'_>, emit: EventSink<'_>) {
         let Some(fields) = event.delta.as_ref().and_then(|raw| object::<BlockFields<'_>>(raw.get().as_bytes())) else {
             self.malformed = self.malformed.saturating_add(1);
             return;
         };
+        if self.open.iter().all(|open| open.index != event.index) {
+            self.open_unannounced(event.index, fields.kind.as_ref());
+        }
         let Some(open) = self.open.iter_mut().find(|open| open.index == event.index) else { return };
         match (fields.kind.as_ref(), &mut open.kind) {
             ("text_delta", OpenBlockKind::Text) => emit_text(fields.text.as_ref(), emit),

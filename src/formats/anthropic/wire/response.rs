@@ -26,7 +26,8 @@ pub(crate) struct MessageFields<'a> {
 /// An event of a stream. Which fields are present depends on its type.
 #[derive(Deserialize)]
 pub(crate) struct EventFields<'a> {
-    #[serde(borrow, rename = "type")]
+    /// Empty if it is missing.
+    #[serde(borrow, default, rename = "type")]
     pub(crate) kind: Cow<'a, str>,
     #[serde(default)]
     pub(crate) index: u64,

@@ -74,9 +74,10 @@ fn read_part<'a>(
         raw.and_then(string).ok_or_else(|| wrong(format_args!("{place}.{name}"), "a string"))
     };
     Ok(Some(match kind.as_ref() {
-        "text" => Part::Text { text: required(part.text, "text")?, cache },
+        // The Responses API calls them so, and clients of both mix them up.
+        "text" | "input_text" | "output_text" => Part::Text { text: required(part.text, "text")?, cache },
         "refusal" => Part::Text { text: required(part.refusal, "refusal")?, cache },
-        "image_url" => Part::Media(Media { cache, ..read_image(part.image, place, unmapped)? }),
+        "image_url" | "input_image" => Part::Media(Media { cache, ..read_image(part.image, place, unmapped)? }),
         "input_audio" => Part::Media(Media { cache, ..read_audio(part.audio, place)? }),
         "file" => Part::Media(Media { cache, ..read_file(part.file, place)? }),
         "thinking" => match part.thinking.and_then(thinking_text) {

@@ -19,6 +19,7 @@ object! {
         reasoning_content: "reasoning_content",
         reasoning: "reasoning",
         reasoning_details: "reasoning_details",
+        images: "images",
         calls: "tool_calls",
         function_call: "function_call",
     }

@@ -37,12 +37,22 @@ object! {
         finish: "finish_reason",
         logprobs: "logprobs",
         error: "error",
+        usage: "usage",
     }
 }
 
 object! {
     /// A part of content that is a list (Mistral).
     ContentPartDelta { text: "text", thinking: "thinking" }
+}
+
+object! {
+    /// An image that the model made (OpenRouter, LiteLLM). Other formats get it as Markdown.
+    ImageDelta { image_url: "image_url" }
+}
+
+object! {
+    ImageUrl { url: "url" }
 }
 
 /// The most choices of a response; further ones are ignored.
@@ -84,7 +94,9 @@ impl ChatEventReader {
         for choice in choices.iter() {
             self.read_choice(choice, data, emit);
         }
-        if let Some(usage) = read_usage(response.usage, response.x_groq) {
+        // Moonshot reports the usage of a stream in its choice.
+        let usage = response.usage.or_else(|| choices.iter().find_map(|choice| choice.usage));
+        if let Some(usage) = read_usage(usage, response.x_groq) {
             emit(ResponseEvent::Usage(usage));
         }
         Some(())
@@ -176,6 +188,15 @@ fn choice_of(choices: &mut Vec<ChoiceState>, number: u32) -> Option<&mut ChoiceS
 
 /// Emits the thinking, text and refusal of a message or of a delta.
 fn emit_message(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'_>) {
+    emit_words(choice, message, emit);
+    let images: BoundedList<ImageDelta<'_>, MAX_ITEMS> =
+        message.images.and_then(|images| serde_json::from_str(images.get()).ok()).unwrap_or_default();
+    for url in images.iter().filter_map(|image| members::<ImageUrl<'_>>(image.image_url)?.url.and_then(text)) {
+        emit(ResponseEvent::Text { choice, text: Raw::quoted(&format!("\n![image]({url})\n")) });
+    }
+}
+
+fn emit_words(choice: u32, message: &MessageDeltaFields<'_>, emit: EventSink<'_>) {
     let words = |raw: Option<&'_ RawValue>| raw.filter(|raw| raw.get() != "\"\"").is_some();
     if let Some(text) = reasoning(message) {
         emit(ResponseEvent::Thinking { choice, text });

@@ -1,7 +1,7 @@
 //! Reads a provider's whole response.
 
-use super::super::errors::{invalid, read_in_success};
-use super::super::wire::is_error;
+use super::super::errors::{invalid, read_in_success, without_choices};
+use super::super::wire::{is_error, says_error};
 use super::events::{ChatEventReader, ResponseFields};
 use crate::canonical::ResponseEvent;
 use crate::error::Result;
@@ -19,11 +19,11 @@ pub(crate) fn read(body: &[u8], emit: EventSink<'_>) -> Result<()> {
             invalid("a body that is not a chat completion")
         });
     };
-    if response.error.is_some() {
+    if response.error.is_some_and(says_error) {
         return Err(read_in_success(body));
     }
     if response.choices.is_none() {
-        return Err(invalid("a body that has no choices"));
+        return Err(without_choices(body));
     }
     let mut reader = ChatEventReader::default();
     let mut failure = None;

@@ -1,8 +1,8 @@
 //! Reads a provider's stream of chunks.
 
-use super::super::errors::read_in_success;
+use super::super::errors::{is_unnamed_error, read_in_success};
 use super::super::response::events::{ChatEventReader, ResponseFields};
-use super::super::wire::is_error;
+use super::super::wire::{is_error, says_error};
 use crate::canonical::ResponseEvent;
 use crate::formats::stream::{EventSink, StreamDecoder, oversized};
 use crate::wire::sse::{Block, SseReader};
@@ -44,14 +44,16 @@ fn read_block(state: &mut ChatEventReader, block: Block<'_>, emit: EventSink<'_>
         return state.end(emit);
     }
     let response = serde_json::from_slice::<ResponseFields<'_>>(data).ok();
-    let read = response.and_then(|response| match response.error {
+    let is_bare = |response: &ResponseFields<'_>| response.choices.or(response.usage).or(response.x_groq).is_none();
+    let is_unnamed = response.as_ref().is_some_and(is_bare) && is_unnamed_error(data);
+    let read = response.filter(|_| !is_unnamed).and_then(|response| match response.error.filter(|it| says_error(it)) {
         None => state.read_response(&response, data, emit),
         Some(_) => None,
     });
     if read.is_some() {
         return;
     }
-    if is_error(data) {
+    if is_unnamed || is_error(data) {
         state.is_over = true;
         return emit(ResponseEvent::Failed(read_in_success(data)));
     }

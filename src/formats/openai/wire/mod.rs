@@ -12,6 +12,6 @@ pub(super) use fields::{MemberName, each, members, object, string, text, unquote
 pub(super) use response::{
     DeltaText, EmbeddingsResponse, ErrorBody, ErrorFields, MAX_ITEMS, READ_MEMBERS, TappedChoice, TappedResponse,
     WrittenUsage, append_countable, choice_number, delta_length, has_value, has_values, is_error, is_object,
-    read_prompt_usage, read_usage, read_usage_json, served_fields,
+    read_prompt_usage, read_usage, read_usage_json, says_error, served_fields,
 };
 pub(super) use write::{single_line, write_json, write_number};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -33,7 +33,7 @@ pub(crate) struct ErrorFields<'a> {
 /// A whole response, or a chunk of a stream, of a provider.
 #[derive(Deserialize)]
 pub(crate) struct TappedResponse<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "reported")]
     pub(crate) error: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) usage: Option<&'a RawValue>,
@@ -82,10 +82,20 @@ pub(crate) fn is_object(data: &[u8]) -> bool {
     data.trim_ascii_start().starts_with(b"{")
 }
 
+/// Reads the member of an error, unless it says that there is none.
+fn reported<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Option::deserialize(deserializer).map(|raw| raw.filter(|raw: &&RawValue| says_error(raw)))
+}
+
+/// Whether the member of an error says that there is one. Some hosts write an empty one beside each response.
+pub(crate) fn says_error(raw: &RawValue) -> bool {
+    !matches!(raw.get(), "null" | "\"\"" | "{}" | "[]" | "false" | "0")
+}
+
 /// The error in a body.
 #[derive(Deserialize)]
 struct ErrorField<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "reported")]
     error: Option<&'a RawValue>,
 }
 
@@ -102,7 +112,7 @@ pub(crate) struct TappedChoice<'a> {
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
     /// The error of this choice (OpenRouter).
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "reported")]
     pub(crate) error: Option<&'a RawValue>,
     /// In chunks.
     #[serde(borrow)]
@@ -113,6 +123,9 @@ pub(crate) struct TappedChoice<'a> {
     /// In legacy completions, whole or streamed.
     #[serde(borrow)]
     pub(crate) text: Option<&'a RawValue>,
+    /// Of a stream (Moonshot).
+    #[serde(borrow)]
+    pub(crate) usage: Option<&'a RawValue>,
 }
 
 /// The number of a choice; 0 if it is missing or not a number.
@@ -324,7 +337,9 @@ fn has_detailed_cost(usage: &Value) -> bool {
 }
 
 fn number(value: &Value, path: &[&str]) -> Option<u64> {
-    count(member_at(value, path)?)
+    let found = member_at(value, path)?;
+    // Some hosts write counts as strings.
+    count(found).or_else(|| found.as_str()?.parse().ok())
 }
 
 /// A count that is part of another; `None` if it is implausible.

@@ -21,7 +21,7 @@ const OWN: &[&str] = &["id", "status", "phase", "name", "execution", "environmen
 #[derive(Default)]
 pub(super) struct ItemReader<'a> {
     pub(super) turns: Vec<Turn<'a>>,
-    /// Tools that a search found.
+    /// Tools that a search found, or that the client added.
     pub(super) tools: Vec<Tool<'a>>,
     /// Sealed reasoning state, with the ids of its calls.
     pub(super) sealed: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -71,6 +71,10 @@ impl<'a> ItemReader<'a> {
             "shell_call" => self.fixed_call(fields, at, "shell", "action"),
             "apply_patch_call" => self.fixed_call(fields, at, "apply_patch", "operation"),
             "tool_search_output" => self.found_tools(fields, at, unmapped),
+            "additional_tools" => {
+                fields.take("role");
+                self.found_tools(fields, at, unmapped)
+            }
             "function_call_output"
             | "custom_tool_call_output"
             | "local_shell_call_output"
@@ -159,7 +163,7 @@ impl<'a> ItemReader<'a> {
         Ok(())
     }
 
-    /// Reads what a search for tools found: from here on, the model has them.
+    /// Reads what a search for tools found, or what the client added: from here on, the model has them.
     fn found_tools(&mut self, fields: &mut Fields<'a>, at: &dyn Display, unmapped: &mut UniqueNames<'a>) -> Result<()> {
         let mut names = Vec::new();
         if let Some(tools) = fields.take("tools") {

@@ -47,6 +47,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("user", "null"),
 ];
 
+/// The items that declare tools.
+const TOOL_ITEMS: [&str; 2] = ["tool_search_output", "additional_tools"];
+
 /// Reads what the response repeats. `None` for a request that is refused later.
 pub(crate) fn repeat(document: &Document<'_>) -> Option<Rc<str>> {
     if is_dense(document.bytes()) {
@@ -59,12 +62,14 @@ pub(crate) fn repeat(document: &Document<'_>) -> Option<Rc<str>> {
     if let Some(raw) = document.value("tools").filter(|raw| *raw != "null") {
         read_tools(raw, &"tools", &mut ignored, &mut take).ok()?;
     }
-    // Tools that a search found.
-    if let Some(input) = document.value("input").filter(|raw| raw.contains("tool_search_output")) {
+    // Tools that a search found, or that the client added in an item: Codex declares all of its tools so.
+    let has_tools = |raw: &&str| TOOL_ITEMS.iter().any(|kind| raw.contains(kind));
+    if let Some(input) = document.value("input").filter(has_tools) {
         each(input, &"input", |_, mut fields: Fields<'_>| {
-            match (fields.word("type").as_deref(), fields.take("tools")) {
-                (Some("tool_search_output"), Some(raw)) => read_tools(raw.get(), &"tools", &mut ignored, &mut take),
-                _ => Ok(()),
+            let is_tools = fields.word("type").is_some_and(|kind| TOOL_ITEMS.contains(&kind.as_ref()));
+            match fields.take("tools").filter(|_| is_tools) {
+                Some(raw) => read_tools(raw.get(), &"tools", &mut ignored, &mut take),
+                None => Ok(()),
             }
         })
         .ok()?;

@@ -125,12 +125,18 @@ impl DecoderState {
         of: impl FnOnce(Raw<'e>, ItemRole) -> Option<ResponseEvent<'e>>,
     ) -> Option<()> {
         let (index, delta) = (place(event), event.raw("delta").filter(Raw::is_text)?);
-        let open = self.open.iter_mut().find(|open| open.index == index);
+        let at = self.open.iter().position(|open| open.index == index);
+        let open = at.and_then(|at| self.open.get_mut(at));
         let role = open.as_ref().map_or(ItemRole::Other, |open| open.role);
         if !escaped_text(&delta).is_empty()
             && let Some(piece) = of(delta, role)
         {
-            open.into_iter().for_each(|open| open.has_pieces = true);
+            if let Some(open) = open {
+                open.has_pieces = true;
+            } else if self.open.len() < MAX_OPEN_ITEMS {
+                // Some hosts leave out the event that opens an item: its end repeats what has come all the same.
+                self.open.push(OpenItem { index, role: ItemRole::Other, has_pieces: true });
+            }
             emit(piece);
         }
         Some(())
@@ -157,9 +163,12 @@ impl DecoderState {
     /// The response has ended. Some hosts send its items only now.
     fn end(&mut self, response: &mut Fields<'_>, emit: EventSink<'_>) {
         if let Some(output) = response.take("output").filter(|_| !self.has_items) {
-            let reader = &mut self.reader;
-            let _ = each(output.get(), &"", |_, mut item: Fields<'_>| {
-                reader.whole(&mut item, emit);
+            let (reader, open) = (&mut self.reader, &self.open);
+            let has_come = |place: usize| open.iter().any(|open| open.has_pieces && open.index == place as u64);
+            let _ = each(output.get(), &"", |place, mut item: Fields<'_>| {
+                if !has_come(place) {
+                    reader.whole(&mut item, emit);
+                }
                 Ok(())
             });
         }
