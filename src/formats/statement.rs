@@ -32,6 +32,16 @@ pub(super) fn statement(status: u16, body: &[u8]) -> Statement {
     statement
 }
 
+/// Whether the code in a body tells of an error. Some hosts write one beside each response and event: 0 or 200
+/// is none, nor are `success` and `ok`.
+pub(super) fn is_error_code(code: &Value) -> bool {
+    match code {
+        Value::Number(number) => !number.as_i64().is_some_and(|number| matches!(number, 0 | 200..=299)),
+        Value::String(word) => !matches!(&*word.to_ascii_lowercase(), "" | "0" | "200" | "ok" | "success"),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
 /// What the headers of an error response state. They are read before the body, with which the response goes.
 #[derive(Debug, Default)]
 pub struct StatedHeaders {

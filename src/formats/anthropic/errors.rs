@@ -10,7 +10,7 @@ use super::wire::json::object;
 use crate::error::Error;
 use crate::formats::context_words::{self, CONTEXT_EXCEEDED, ContextTokens};
 use crate::formats::refusals::{self, instead};
-use crate::formats::statement::statement;
+use crate::formats::statement::{is_error_code, statement};
 use crate::wire::dense::parse_tree;
 use crate::wire::sse;
 
@@ -105,7 +105,7 @@ pub(super) fn is_any_error(body: &[u8]) -> bool {
 fn bare_words(body: &[u8]) -> Option<String> {
     let value = parse_tree(body)?;
     let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let has_code = value.get("code").is_some_and(|code| !code.is_null());
+    let has_code = value.get("code").is_some_and(is_error_code);
     let is_error = text("type") == Some("error") || has_code;
     let bare = || ["message", "msg"].iter().find_map(|name| text(name)).filter(|_| is_error);
     text("error").or_else(|| text("detail")).or_else(bare).map(str::to_owned)
@@ -163,6 +163,9 @@ mod tests {
             assert_eq!(read(400, bare.as_bytes()).message(), "boom");
         }
         assert!(!is_any_error(br#"{"type":"message","error":null,"content":[]}"#));
+        for sound in [r#"{"code":0,"msg":"ok"}"#, r#"{"code":"200","message":"queued"}"#] {
+            assert!(!is_any_error(sound.as_bytes()), "{sound}");
+        }
         let long =
             br#"{"error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}"#;
         assert_eq!(read(400, long).code(), Some("context_length_exceeded"));

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::wire::{ErrorBody, ErrorFields};
 use crate::error::Error;
 use crate::formats::refusals::{Words, instead};
-use crate::formats::statement::statement;
+use crate::formats::statement::{is_error_code, statement};
 use crate::wire::dense::parse_tree;
 use crate::wire::sse;
 
@@ -125,7 +125,7 @@ pub(super) fn is_unnamed_error(body: &[u8]) -> bool {
     let Some(value) = parse_tree(body) else { return false };
     let is_error = |name: &str| value.get(name).and_then(Value::as_str) == Some("error");
     let has_message = MESSAGES.iter().any(|name| value.get(name).is_some_and(says));
-    let has_code = CODES.iter().any(|name| value.get(name).is_some_and(|code| !code.is_null()));
+    let has_code = CODES.iter().any(|name| value.get(name).is_some_and(is_error_code));
     is_error("object")
         || is_error("type")
         || ["errors", "base_resp", "detail"].iter().any(|name| value.get(name).is_some_and(says))
@@ -171,6 +171,30 @@ mod tests {
         let error = read(status, body.as_bytes());
         let code = error.code().map(str::to_owned);
         (error.status(), error.kind().to_owned(), code, error.message().to_owned())
+    }
+
+    #[test]
+    fn an_error_without_the_name_is_told_from_progress() {
+        for error in [
+            r#"{"object":"error","message":"boom"}"#,
+            r#"{"detail":"boom"}"#,
+            r#"{"code":1301,"msg":"boom"}"#,
+            r#"{"code":"rate_limit","message":"boom"}"#,
+            r#"{"base_resp":{"status_code":1004,"status_msg":"boom"}}"#,
+            r#"{"success":false,"message":"boom"}"#,
+        ] {
+            assert!(is_unnamed_error(error.as_bytes()), "{error}");
+        }
+        for sound in [
+            r#"{"code":0,"msg":"ok"}"#,
+            r#"{"code":200,"message":"queued"}"#,
+            r#"{"code":"success","message":"done"}"#,
+            r#"{"code":null,"message":"thinking"}"#,
+            r#"{"base_resp":{"status_code":0,"status_msg":"success"}}"#,
+            r#"{"message":"thinking"}"#,
+        ] {
+            assert!(!is_unnamed_error(sound.as_bytes()), "{sound}");
+        }
     }
 
     #[test]
