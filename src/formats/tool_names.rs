@@ -2,7 +2,7 @@
 //! derived from the old one alone, so it is the same in each request and in each isolate.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use sha2::{Digest, Sha256};
 
@@ -137,17 +137,38 @@ impl IdForm {
     }
 }
 
-/// A call and its result get the same id, because both are derived from the same. Some models number their calls anew
-/// in each turn: a call with an id that an earlier one has gets another, and so does its result.
+/// A call and its result get the same id, because both are derived from the same.
 fn fit_ids(request: &mut ModelRequest<'_>, form: IdForm) {
+    let calls = request.turns.iter().flat_map(|turn| &turn.parts).filter_map(|part| match part {
+        Part::Call(call) => Some(call.id.as_ref()),
+        _ => None,
+    });
+    let (mut own, mut repeats) = (HashSet::new(), false);
+    calls.for_each(|id| repeats |= !own.insert(id));
+    if repeats {
+        let own = own.into_iter().map(str::to_owned).collect();
+        return fit_repeated_ids(request, form, own);
+    }
+    for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+        let (Part::Call(ToolCall { id, .. }) | Part::Result { call: id, .. }) = part else { continue };
+        if let Some(derived) = form.derived(id) {
+            *id = Cow::Owned(derived);
+        }
+    }
+}
+
+/// Some models number their calls anew in each turn: a call with an id that an earlier one has gets another,
+/// and so does its result. `taken`: the ids of the client's calls.
+fn fit_repeated_ids(request: &mut ModelRequest<'_>, form: IdForm, mut taken: HashSet<String>) {
     let mut used: HashMap<String, UsedId> = HashMap::new();
     for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         let sent = match part {
             Part::Call(ToolCall { id, .. }) => {
-                let times = used.get(id.as_ref()).map_or(0, |used| used.times);
-                let again = (times > 0).then(|| format!("{id}_{times}"));
-                let sent = form.derived(again.as_deref().unwrap_or(id)).or(again);
                 let known = used.entry(id.clone().into_owned()).or_default();
+                let fresh = || (known.times..).map(|number| format!("{id}_{number}")).find(|id| !taken.contains(id));
+                let again = if known.times > 0 { fresh() } else { None };
+                taken.extend(again.clone());
+                let sent = form.derived(again.as_deref().unwrap_or(id)).or(again);
                 known.times += 1;
                 known.open.push_back(sent.clone());
                 sent
@@ -303,6 +324,12 @@ mod tests {
         results.parts.push(results.parts[0].clone());
         ToolNames::fit(&mut parallel, &openai(), false);
         assert_eq!(ids(&parallel), ["x", "x_1", "x", "x_1"]);
+        let mut taken = request("f", "x");
+        for id in ["x_1", "x", "x"] {
+            taken.turns.extend(request("f", id).turns);
+        }
+        ToolNames::fit(&mut taken, &openai(), false);
+        assert_eq!(ids(&taken), ["x", "x", "x_1", "x_1", "x_2", "x_2", "x_3", "x_3"]);
     }
 
     #[test]
