@@ -14,7 +14,7 @@ pub fn internal_error<P: Platform>(
 ) -> Response<P> {
     let message =
         "The gateway could not make its response. Repeat the request. The log has the cause under the request's id.";
-    let client = router::client_format(&router::without_empty_segments(path), header);
+    let client = router::client_format(&router::as_meant(path), header);
     let id = headers.iter().find(|(name, _)| *name == REQUEST_ID).map(|(_, id)| id.as_str()).unwrap_or_default();
     let mut response = Response::error(&Error::gateway(500, "internal_error", message), client, id);
     let is_kept =

@@ -171,14 +171,14 @@ pub fn route<'p>(method: &str, (path, query): (&'p str, &str), header: &dyn Fn(&
     Routing { client, target }
 }
 
-/// The path as it was meant: without empty segments, because people write base URLs with a slash too many.
-pub fn without_empty_segments(path: &str) -> Cow<'_, str> {
+/// The path as it was meant: people write base URLs with a slash too many, and clients encode a colon.
+pub fn as_meant(path: &str) -> Cow<'_, str> {
     let mut path = Cow::Borrowed(path);
     // Without a search for text, whose preparation costs more than it finds here.
     while path.as_bytes().windows(2).any(|pair| pair == b"//") {
         path = Cow::Owned(path.replace("//", "/"));
     }
-    // Some clients encode the colon before the action that their API puts there.
+    // `models/NAME%3AgenerateContent`.
     if memchr::memchr(b'%', path.as_bytes()).is_some() && !path.contains(':') {
         path = Cow::Owned(path.replace("%3A", ":").replace("%3a", ":"));
     }
@@ -363,10 +363,7 @@ mod tests {
         }
         assert_eq!(route("GET", ("/v1beta/openai/models", ""), &|_| None).client.name, formats::CHAT.name);
         assert_eq!(endpoint("/anthropic/v1/messages/count_tokens"), Some(ApiEndpoint::Operation(&COUNT_TOKENS)));
-        assert_eq!(
-            without_empty_segments("/v1beta/models/a/b%3AgenerateContent"),
-            "/v1beta/models/a/b:generateContent"
-        );
+        assert_eq!(as_meant("/v1beta/models/a/b%3AgenerateContent"), "/v1beta/models/a/b:generateContent");
         assert_eq!(endpoint("/v1/models/"), Some(ApiEndpoint::Models));
         assert_eq!(endpoint("/models"), Some(ApiEndpoint::Models));
         assert_eq!(endpoint("/completions/"), Some(ApiEndpoint::Operation(&COMPLETION)));
@@ -438,9 +435,9 @@ mod tests {
             ("//", "/"),
             ("/v1/models", "/v1/models"),
         ] {
-            assert_eq!(without_empty_segments(typed), path);
+            assert_eq!(as_meant(typed), path);
         }
-        assert!(matches!(without_empty_segments("/v1/models/"), Cow::Borrowed(_)));
+        assert!(matches!(as_meant("/v1/models/"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::gateway::{self, AdmittedRequest, Body, Bridge, Fact, Opened, Platform
 /// time this is done. Errors become responses. If the configuration is invalid, every response is an error
 /// that lists its problems.
 pub async fn serve<P: Platform>(opened: &Opened, platform: &P, request: Request<'_, P>) -> Option<Response<P>> {
-    let (header, query, path) = (request.header, request.query, router::without_empty_segments(request.path));
+    let (header, query, path) = (request.header, request.query, router::as_meant(request.path));
     let takes_query_key = !router::is_for_operators(&path);
     let header = |name: &str| {
         let key = || if takes_query_key && name == KEY_HEADER { query_key(query) } else { None };

@@ -160,7 +160,8 @@ fn model(parts: RequestParts<'_, '_>) -> Result<ModelRef> {
     }
     Ok(ModelRef { name: parts.path_name.to_owned(), place: ModelPlace::Path })
 }
-/// Proves that there are contents: a list, or, as Google reads JSON as well, a single one.
+
+/// Proves that there are contents: a list, or a single one in its place.
 fn require_contents(document: &Document<'_>, field: &'static str) -> Result<()> {
     let raw = document.value(field).filter(|raw| *raw != "null").ok_or_else(|| missing(field))?;
     if raw.starts_with(['[', '{']) { Ok(()) } else { Err(wrong_type(field, "an array")) }
