@@ -320,8 +320,9 @@ impl<'r, P: Platform> Drive<'r, P> {
         headers
     }
 
-    /// Whether callers may be told the limits that the provider stated: the gateway states none itself, and
-    /// of several attempts each may have stated others. `failed`: the most attempts that may have failed.
+    /// Whether callers may be told the limits that the provider stated: only if the gateway states no limits
+    /// of its own, and few attempts failed, because each provider states others. `failed`: the most attempts
+    /// that may have failed.
     fn tells_stated_limits(&self, failed: usize) -> bool {
         let own = self.record.admission().map(|admission| admission.rate_limits).unwrap_or_default();
         own == RateLimitStatus::default() && self.record.failed_attempts() <= failed

@@ -20,8 +20,8 @@ const POLL_INTERVAL: Millis = 20;
 /// The longest list that is read, in bytes.
 const MAX_LIST: usize = 2 << 20;
 
-/// Asks the providers for their models that have not been asked for long. The caller waits for those of which
-/// nothing is known yet.
+/// Asks each provider for its models, if the last answer is old. The caller waits only for providers that
+/// have never answered.
 pub(super) async fn refresh<P: Platform>(bridge: &Rc<Bridge>, platform: &P) {
     let mut unknown = Vec::new();
     for (index, provider) in bridge.config.providers.iter().enumerate() {

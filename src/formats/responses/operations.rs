@@ -42,7 +42,7 @@ pub static INPUT_TOKENS: Operation = Operation {
     ..RESPONSES
 };
 
-/// `POST /responses/compact`: a conversation as fewer items, some of which only their provider reads.
+/// `POST /responses/compact`: shortens a conversation. Only the provider that wrote its encrypted items can read them.
 pub static COMPACT: Operation =
     Operation { name: "compactions", path: "/responses/compact", conversation: None, streams: false, ..RESPONSES };
 

@@ -9,7 +9,7 @@ use crate::formats::unsupported::UnsupportedFields;
 use crate::wire::dense::parse_tree;
 use crate::wire::json::Document;
 
-/// The words that the top of a schema may not have, and the names under which their loss is told.
+/// The words that the API refuses at the top of a schema. If one is left out, the client is told its name here.
 const COMBINING: [(&str, &str); 3] = [
     ("anyOf", "tools[].function.parameters.anyOf"),
     ("oneOf", "tools[].function.parameters.oneOf"),

@@ -19,7 +19,7 @@ impl Words for Contents {
     const TEXT: &str = "a string";
     const BOOLEAN: &str = "true or false";
     const LIST: &str = "an array";
-    // As Google reads JSON, and as its examples write it: `{"parts": {"text": "Hi"}}`.
+    // People write `{"parts": {"text": "Hi"}}`, which is clear.
     const LONE_ITEMS: bool = true;
     const SPELLING: Option<fields::Spelling> = Some(camel);
 

@@ -134,7 +134,7 @@ impl DecoderState {
             if let Some(open) = open {
                 open.has_pieces = true;
             } else if self.open.len() < MAX_OPEN_ITEMS {
-                // Some hosts leave out the event that opens an item: its end repeats what has come all the same.
+                // Some hosts do not open an item. Its end repeats the text of its deltas, which must not come twice.
                 self.open.push(OpenItem { index, role: ItemRole::Other, has_pieces: true });
             }
             emit(piece);
