@@ -8,6 +8,9 @@ import { connect, createServer } from "node:net";
 import { createSecureContext, createServer as createTlsServer, TLSSocket } from "node:tls";
 import { createProxy } from "proxy";
 
+/** How long a slow proxy holds what it is to pass on. */
+const HELD_MS = 30;
+
 /** Listens on a port of loopback, a free one unless it is named, and counts connections. */
 async function listen(net, port = 0) {
   const sockets = new Set();
@@ -43,6 +46,22 @@ export async function startHttpProxy({ login, secure } = {}) {
   };
   return { ...(await listen(server)), requests };
 }
+
+/**
+ * An HTTP proxy that is slow, and drops what it has not sent yet when the other side closes. The package `proxy` does
+ * so, too, where a caller reads slowly.
+ */
+export const startHastyProxy = () =>
+  listen(
+    createHttpServer().on("connect", ({ url }, socket) => {
+      const { hostname, port } = new URL(`http://${url}`);
+      const target = connect(port, hostname, () => socket.write(ESTABLISHED));
+      socket.pipe(target);
+      target.on("data", (bytes) => setTimeout(() => socket.write(bytes), HELD_MS));
+      target.on("error", () => socket.destroy()).on("close", () => socket.destroy());
+      socket.on("error", () => target.destroy()).on("close", () => target.destroy());
+    }),
+  );
 
 /** A SOCKS5 proxy. `login` is `user:password`. `targets` are the hosts that it was asked for. */
 export async function startSocksProxy({ login } = {}) {

@@ -12,7 +12,7 @@ import { closeAll, openSession } from "./socket.mjs";
 import { ASKING, freshId, KEY, PROVIDER_KEY } from "./stage.mjs";
 import { stopClock } from "./timed.mjs";
 
-const WAYS = ["http", "http-login", "https", "https-login", "socks", "socks-login", "plain-http", "plain-http-login", "plain-https-login", "plain-socks", "plain-socks-login", "tls 1.2", "rsa", "another curve"];
+const WAYS = ["http", "http-login", "https", "https-login", "hasty", "socks", "socks-login", "plain-http", "plain-http-login", "plain-https-login", "plain-socks", "plain-socks-login", "tls 1.2", "rsa", "another curve"];
 const hash = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 describe("a call through a proxy", { concurrency: 4 }, () => {

@@ -3,7 +3,7 @@
 
 import { authority, certificate } from "./certificates.mjs";
 import { startFake } from "./fake-openai.mjs";
-import { FAULTS, startFaultyProxy, startHttpProxy, startScripted, startSilent, startSocksProxy, startTls } from "./proxies.mjs";
+import { FAULTS, startFaultyProxy, startHastyProxy, startHttpProxy, startScripted, startSilent, startSocksProxy, startTls } from "./proxies.mjs";
 import { DEAD_PORT, QUIET, startStage } from "./stage.mjs";
 
 export const LOGIN = "proxy-user-1414213562:pa:ss-1732050807";
@@ -48,6 +48,7 @@ const PROXIES = {
   "http-login": [() => startHttpProxy({ login: LOGIN }), "http"],
   https: [({ proxy }) => startHttpProxy({ secure: proxy }), "https"],
   "https-login": [({ proxy }) => startHttpProxy({ secure: proxy, login: LOGIN }), "https"],
+  hasty: [() => startHastyProxy(), "http"],
   socks: [() => startSocksProxy(), "socks5"],
   "socks-login": [() => startSocksProxy({ login: LOGIN }), "socks5h"],
 };

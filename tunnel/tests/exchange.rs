@@ -173,7 +173,7 @@ fn a_call_goes_through_connect_and_tls_in_pieces_of_any_size() {
         let (outcome, request) = tunnelled(|server| server.write(OK), step);
         assert_eq!(outcome.body, b"hello", "pieces of {step}");
         assert!(outcome.is_complete && outcome.status == Some(200));
-        let expected = "GET /v1 HTTP/1.1\r\nhost: api.example\r\nconnection: close\r\naccept-encoding: identity\r\nx-test: 1\r\n\r\n";
+        let expected = "GET /v1 HTTP/1.1\r\nhost: api.example\r\naccept-encoding: identity\r\nx-test: 1\r\n\r\n";
         assert_eq!(request, expected);
     }
 }

@@ -61,7 +61,8 @@ pub fn encode_head(
     let mut head = Vec::with_capacity(1024);
     head.extend_from_slice(format!("{method} {resource} HTTP/1.1\r\n").as_bytes());
     push(&mut head, "host", target.authority.as_bytes());
-    push(&mut head, "connection", b"close");
+    // The provider is not asked to close the connection, which carries one request and is closed when its
+    // response is complete: some proxies drop what they have not yet sent when the provider closes.
     push(&mut head, "accept-encoding", b"identity");
     if let RequestForm::Absolute(Some(credentials)) = form {
         push(&mut head, "proxy-authorization", credentials.as_bytes());
@@ -140,7 +141,7 @@ mod tests {
     fn a_head_is_written() {
         let head =
             encode(RequestForm::Origin, &[("Authorization", "Bearer x"), ("X", " caf\u{e9} ")], BodyLength::Known(5));
-        let expected = "POST /v1?x HTTP/1.1\r\nhost: api.example:8080\r\nconnection: close\r\naccept-encoding: identity\r\n\
+        let expected = "POST /v1?x HTTP/1.1\r\nhost: api.example:8080\r\naccept-encoding: identity\r\n\
             content-length: 5\r\nAuthorization: Bearer x\r\nX: caf\u{e9}\r\n\r\n";
         assert_eq!(head.unwrap(), expected);
     }
